@@ -1,0 +1,148 @@
+"""The contract of a cell: two verbs. Predicting never learns; learning never answers.
+
+The carry is opaque outside its cell: a memory for the reflective cell, past turns for full history, nothing for
+zero-shot, a tensor for a latent cell. The walk passes it along and records it through :meth:`Cell.dump_carry`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import dspy
+from pydantic import JsonValue
+
+from rnnprog.cells.effects import Maybe, adrive, drive
+from rnnprog.signatures.task import Task
+from rnnprog.trace import Failure, Feedback, Fields, Verdict
+
+__all__ = ["Answer", "Cell", "Experience", "Learned"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What predicting gave.
+
+    Attributes:
+        outputs: typed outputs by field as JSON values; ``None`` if there is no usable answer.
+        failure: why there is none.
+        prediction: the ``dspy.Prediction`` behind the outputs, for what it carries besides (usage, extra fields).
+    """
+
+    outputs: Fields | None
+    failure: Failure | None = None
+    prediction: dspy.Prediction | None = None
+
+
+@dataclass(frozen=True)
+class Experience:
+    """One prediction together with what became known about it.
+
+    Attributes:
+        id: key of the prediction.
+        inputs: the observation.
+        outputs: what was predicted; ``None`` if the prediction failed.
+        feedback: the evidence; ``None`` where none will come and the cell learns without.
+        last: whether this is the last step of its sequence, so that nothing will use the lesson.
+    """
+
+    id: str
+    inputs: Fields
+    outputs: Fields | None
+    feedback: Feedback | None = None
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What learning gave.
+
+    Attributes:
+        carry: the next carry; the very object that was passed in if nothing changed.
+        operation: what was done, for the audit trail.
+        critique: the model's reading of the evidence.
+        verdicts: decisions of the guard.
+        dropped: items that the budget removed.
+        tokens: length of the carry in tokens, where it is a text.
+        failure: set if a phase gave nothing usable; the carry is then the old one.
+    """
+
+    carry: Any
+    operation: str
+    critique: Fields | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    dropped: tuple[tuple[str, str], ...] = field(default=())
+    tokens: int | None = None
+    failure: Failure | None = None
+
+
+class Cell(dspy.Module):  # type: ignore[misc]
+    """Base of all cells. Subclass it, set ``name``, and write :meth:`initial`, :meth:`predicting`, :meth:`learning`.
+
+    The two verbs return either a plain value or a generator that yields :class:`~rnnprog.cells.effects.Call` and is
+    sent predictions; write them once and both the sync and the async forms work. Keep predictors in attributes, so
+    that dspy's optimizers find them. Keep no state that changes while walking: it belongs in the carry.
+
+    Every cell passes the checks of :mod:`rnnprog.testing`.
+
+    Args:
+        task: what is observed and predicted.
+    """
+
+    name: ClassVar[str] = "cell"
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task = task
+
+    def initial(self) -> Any:
+        """Return the carry before the first step."""
+        raise NotImplementedError(f"{type(self).__name__} must define initial() -> carry")
+
+    def predicting(self, carry: Any, inputs: Fields) -> Maybe[Answer]:
+        """Answer one observation from the carry, without changing it."""
+        raise NotImplementedError(f"{type(self).__name__} must define predicting(carry, inputs) -> Answer")
+
+    def learning(self, carry: Any, experience: Experience) -> Maybe[Learned]:
+        """Return the carry that follows from one experience; never answer anything."""
+        raise NotImplementedError(f"{type(self).__name__} must define learning(carry, experience) -> Learned")
+
+    def dump_carry(self, carry: Any) -> JsonValue:
+        """Return the carry as JSON; override where it is not JSON already."""
+        return carry  # type: ignore[no-any-return]
+
+    def load_carry(self, dumped: JsonValue) -> Any:
+        """Return the carry that :meth:`dump_carry` wrote."""
+        return dumped
+
+    def digest(self, carry: Any) -> str:
+        """Return twelve hex digits that name this version of the carry."""
+        text = json.dumps(self.dump_carry(carry), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def describe(self) -> Fields:
+        """Return what distinguishes this cell from another of its kind, as JSON, for traces and reports."""
+        return {"cell": self.name, "task": str(self.task)}
+
+    def predict(self, carry: Any, inputs: Fields) -> Answer:
+        """Predict in this thread."""
+        return drive(self.predicting(carry, inputs))
+
+    async def apredict(self, carry: Any, inputs: Fields) -> Answer:
+        """Predict, awaiting the model."""
+        return await adrive(self.predicting(carry, inputs))
+
+    def learn(self, carry: Any, experience: Experience) -> Learned:
+        """Learn in this thread."""
+        return drive(self.learning(carry, experience))
+
+    async def alearn(self, carry: Any, experience: Experience) -> Learned:
+        """Learn, awaiting the model."""
+        return await adrive(self.learning(carry, experience))
+
+    def forward(self, carry: Any, inputs: Fields) -> dspy.Prediction:
+        """Answer one observation as a dspy module does; walk sequences with ``rnnprog.RecurrentModule``."""
+        answer = self.predict(carry, inputs)
+        return dspy.Prediction(**(answer.outputs or {}))
