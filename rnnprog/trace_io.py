@@ -19,11 +19,11 @@ __all__ = ["read_traces", "to_lines", "write_traces"]
 
 def to_lines(trace: Trace) -> Iterator[str]:
     """Yield the JSON lines of a trace, without line ends; equal traces give equal bytes."""
-    head = trace.model_dump(mode="json", exclude={"records", "unanswered", "error"})
+    head = trace.model_dump(mode="json", exclude={"records", "final", "unanswered", "error"})
     yield _dump({"line": "start", "format": FORMAT, **head})
     for record in trace.records:
         yield _dump({"line": "step", "sequence": trace.sequence, **record.model_dump(mode="json", exclude_defaults=True)})
-    tail = {"sequence": trace.sequence, "unanswered": list(trace.unanswered), "error": trace.error}
+    tail = trace.model_dump(mode="json", include={"sequence", "final", "unanswered", "error"})
     yield _dump({"line": "end", **tail})
 
 

@@ -21,7 +21,7 @@ TaskLike = Union[str, type[dspy.Signature], "Task"]
 
 _PREDICT_ARGUMENTS = {"signature", "demos", "config", "lm", "new_signature", "prediction"}
 _EXAMPLE_METHODS = {"labels", "inputs", "keys", "values", "items", "get", "copy", "without", "toDict", "completions"}
-_OUR_FIELDS = {"memory", "steps", "carry", "sequence", "outputs", "trace"}
+_OUR_FIELDS = {"memory", "steps", "carry", "sequence", "outputs", "state", "trace"}
 _OTHER_PHASES = {"outcome", "cause", "lesson", "new_memory", "assessment", "acceptable", "hint_"}
 RESERVED_NAMES = frozenset(_PREDICT_ARGUMENTS | _EXAMPLE_METHODS | _OUR_FIELDS | _OTHER_PHASES)
 """Field names that a task may not use, because dspy or a phase of the cell already does."""

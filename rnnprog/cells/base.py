@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import dspy
 from pydantic import JsonValue
 
-from rnnprog.cells.effects import Maybe, adrive, drive
+from rnnprog.effects import Maybe, adrive, drive
 from rnnprog.signatures.task import Task
 from rnnprog.trace import Failure, Feedback, Fields, Verdict
 
@@ -42,6 +42,7 @@ class Experience:
 
     Attributes:
         id: key of the prediction.
+        t: index of the predicted step in its sequence, from 0.
         inputs: the observation.
         outputs: what was predicted; ``None`` if the prediction failed.
         feedback: the evidence; ``None`` where none will come and the cell learns without.
@@ -49,6 +50,7 @@ class Experience:
     """
 
     id: str
+    t: int
     inputs: Fields
     outputs: Fields | None
     feedback: Feedback | None = None
@@ -81,7 +83,7 @@ class Learned:
 class Cell(dspy.Module):  # type: ignore[misc]
     """Base of all cells. Subclass it, set ``name``, and write :meth:`initial`, :meth:`predicting`, :meth:`learning`.
 
-    The two verbs return either a plain value or a generator that yields :class:`~rnnprog.cells.effects.Call` and is
+    The two verbs return either a plain value or a generator that yields :class:`~rnnprog.effects.Call` and is
     sent predictions; write them once and both the sync and the async forms work. Keep predictors in attributes, so
     that dspy's optimizers find them. Keep no state that changes while walking: it belongs in the carry.
 

@@ -14,8 +14,9 @@ from inspect import isgenerator
 from typing import Any, TypeVar, Union
 
 import dspy
+from dspy.streaming.messages import StatusMessage, sync_send_to_stream
 
-__all__ = ["Call", "Effects", "Maybe", "adrive", "drive", "perform"]
+__all__ = ["Call", "Effects", "Maybe", "Status", "adrive", "drive", "perform"]
 
 T = TypeVar("T")
 
@@ -37,7 +38,14 @@ class Call:
     within: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext)
 
 
-Effects = Generator[Call, dspy.Prediction, T]
+@dataclass(frozen=True)
+class Status:
+    """A message for whoever streams the program (``dspy.streamify``); nothing is sent back."""
+
+    message: str
+
+
+Effects = Generator[Union[Call, Status], dspy.Prediction, T]
 """A generator that yields calls, is sent predictions, and returns a ``T``."""
 
 Maybe = Union[T, Effects[T]]
@@ -67,15 +75,19 @@ def drive(what: Maybe[T], booking: Booking = _no_booking) -> T:
     if not isgenerator(what):
         return what  # type: ignore[return-value]
     try:
-        call = next(what)
+        effect = next(what)
         while True:
             try:
-                with booking(call.phase), call.within():
-                    answer = call.module(**call.inputs)
+                if isinstance(effect, Status):
+                    sync_send_to_stream(dspy.settings.send_stream, StatusMessage(effect.message))
+                    answer = None
+                else:
+                    with booking(effect.phase), effect.within():
+                        answer = effect.module(**effect.inputs)
             except Exception as error:
-                call = what.throw(error)
+                effect = what.throw(error)
             else:
-                call = what.send(answer)
+                effect = what.send(answer)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     finally:
@@ -87,15 +99,19 @@ async def adrive(what: Maybe[T], booking: Booking = _no_booking) -> T:
     if not isgenerator(what):
         return what  # type: ignore[return-value]
     try:
-        call = next(what)
+        effect = next(what)
         while True:
             try:
-                with booking(call.phase), call.within():
-                    answer = await call.module.acall(**call.inputs)
+                if isinstance(effect, Status):
+                    await dspy.settings.send_stream.send(StatusMessage(effect.message))
+                    answer = None
+                else:
+                    with booking(effect.phase), effect.within():
+                        answer = await effect.module.acall(**effect.inputs)
             except Exception as error:
-                call = what.throw(error)
+                effect = what.throw(error)
             else:
-                call = what.send(answer)
+                effect = what.send(answer)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     finally:
