@@ -28,7 +28,9 @@ _BROKEN = (LMConfigurationError, LMAuthError, LMBillingError, LMUnsupportedModel
 _RAW_LIMIT = 4000  # characters of a bad answer kept in the trace
 
 
-def attempt(call: Call, accept: Callable[[dspy.Prediction], T], retries: int) -> Effects[tuple[T | None, Failure | None]]:
+def attempt(
+    call: Call, accept: Callable[[dspy.Prediction], T], retries: int
+) -> Effects[tuple[T | None, Failure | None]]:
     """Make a call until its answer is accepted; return what ``accept`` made of it, or the failure.
 
     A retry uses a fresh ``rollout_id`` (dspy's cache would repeat the bad answer), and at temperature 0 a small

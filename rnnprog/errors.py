@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError", "DataError", "LMUnavailableError", "MemoryFormatError", "RnnprogError", "StepFailedError", "TraceError"]
+__all__ = [
+    "ConfigurationError",
+    "DataError",
+    "LMUnavailableError",
+    "MemoryFormatError",
+    "RnnprogError",
+    "StepFailedError",
+    "TraceError",
+]
 
 
 class RnnprogError(Exception):

@@ -47,7 +47,9 @@ def label_feedback(task: Task, outputs: Fields | None, target: Fields) -> Feedba
     """
     lines = ["The true outcome was:", as_text({name: target[name] for name in task.outputs if name in target})]
     if outputs is None:
-        return Feedback(kind="label", target=target, correct=False, text="\n".join([*lines, "No usable answer was given."]))
+        return Feedback(
+            kind="label", target=target, correct=False, text="\n".join([*lines, "No usable answer was given."])
+        )
     correct = all(_equal(outputs.get(name), value) for name, value in target.items())
     lines.append("The answer was right." if correct else "The answer was wrong.")
     for name, value in target.items():
@@ -63,7 +65,7 @@ def _equal(guess: Any, truth: Any) -> bool:
     return bool(guess == truth)
 
 
-class FeedbackSource(dspy.Module):  # type: ignore[misc]
+class FeedbackSource(dspy.Module):
     """Base of feedback sources: :meth:`giving` makes the evidence, ``delay`` says when it arrives.
 
     Args:
@@ -139,7 +141,12 @@ class Rule(FeedbackSource):
         verdict, text = said if isinstance(said, tuple) else (said, "")
         score = float(verdict)
         correct = score >= self.threshold
-        return Feedback(kind="rule", correct=correct, score=score, text=text or f"The check {'passed' if correct else 'failed'} (score {score:g}).")
+        return Feedback(
+            kind="rule",
+            correct=correct,
+            score=score,
+            text=text or f"The check {'passed' if correct else 'failed'} (score {score:g}).",
+        )
 
 
 class JudgeFeedback(FeedbackSource):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Union
+from typing import Any, Union, cast
 
 import dspy
 from pydantic import JsonValue
 
-from rnnprog.cells.base import Cell
+from rnnprog.cells.base import Cell, make_cell
 from rnnprog.effects import Effects, adrive, drive
 from rnnprog.errors import ConfigurationError, DataError, LMUnavailableError
 from rnnprog.feedback import FeedbackSource, Label, label_feedback
 from rnnprog.memory import Memory
 from rnnprog.recording import FailurePolicy, Recording
+from rnnprog.signatures import TaskLike
 from rnnprog.state import Pending, State
 from rnnprog.steps import StepLike, as_steps
 from rnnprog.trace import Failure, Feedback, Fields, Step, Update
@@ -24,7 +25,7 @@ from rnnprog.walk import Walk
 
 __all__ = ["Asked", "RecurrentModule"]
 
-Lms = Mapping[str, dspy.LM]
+DEFAULT_CELL = "reflective"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Asked:
         raise AttributeError(f"the answer has no output {name!r}; it has {sorted(outputs)}")
 
 
-class RecurrentModule(dspy.Module):  # type: ignore[misc]
+class RecurrentModule(dspy.Module):
     """A recurrent predictor made of a cell and a source of feedback.
 
     Call it with the steps of one sequence to walk them all, or use :meth:`ask` and :meth:`tell` to go one observation
@@ -56,18 +57,19 @@ class RecurrentModule(dspy.Module):  # type: ignore[misc]
     and returned; the module itself never changes, so one module serves any number of threads and sequences.
 
     Args:
-        cell: what predicts and learns.
+        cell: what predicts and learns; a task signature stands for the reflective cell on that task.
         feedback: where evidence comes from and when; by default each step's own label, at once.
         recording: which carries the trace holds.
         failures: what happens to steps without a usable answer.
         learning: with ``False`` the carry never changes.
+        **settings: settings of the cell, where ``cell`` is a task signature, e.g. ``budget=256``.
 
     Raises:
-        ConfigurationError: ``cell`` is not a cell.
+        ConfigurationError: the signature or a setting cannot be used.
 
     Example:
         >>> import rnnprog
-        >>> program = rnnprog.recurrent("rain: float -> tomorrow: Literal['sun', 'rain']")
+        >>> program = rnnprog.RecurrentModule("rain: float -> tomorrow: Literal['sun', 'rain']")
         >>> program.set_lm(rnnprog.embedded_lm())
         >>> steps = [{"rain": 0.0, "tomorrow": "sun"}, {"rain": 4.5, "tomorrow": "rain"}, {"rain": 5.1}]
         >>> len(program(steps=steps).outputs)
@@ -76,19 +78,18 @@ class RecurrentModule(dspy.Module):  # type: ignore[misc]
 
     def __init__(
         self,
-        cell: Cell,
+        cell: Cell | TaskLike,
         *,
         feedback: FeedbackSource | None = None,
         recording: Recording | None = None,
         failures: FailurePolicy | None = None,
         learning: bool = True,
+        **settings: Any,
     ) -> None:
         super().__init__()
-        if not isinstance(cell, Cell):
-            raise ConfigurationError(
-                f"RecurrentModule needs a cell, got {type(cell).__name__}; rnnprog.recurrent(signature) makes a module from a signature"
-            )
-        self.cell = cell
+        if isinstance(cell, Cell) and settings:
+            raise ConfigurationError(f"{sorted(settings)} are settings of a cell; give them to the cell itself")
+        self.cell = cast(Cell, cell) if isinstance(cell, Cell) else make_cell(DEFAULT_CELL, cell, **settings)
         self.feedback = feedback if feedback is not None else Label()
         self.recording = recording or Recording()
         self.failures = failures or FailurePolicy()
@@ -231,7 +232,8 @@ class RecurrentModule(dspy.Module):  # type: ignore[misc]
         if isinstance(outcome, Feedback):
             return outcome
         task = self.cell.task
-        values = outcome if isinstance(outcome, Mapping) and len(task.outputs) > 1 or _names(outcome, task.outputs) else {task.outputs[0]: outcome}
+        by_field = isinstance(outcome, Mapping) and (len(task.outputs) > 1 or set(outcome) == set(task.outputs))
+        values = outcome if by_field else {task.outputs[0]: outcome}
         try:
             return label_feedback(task, pending.outputs, task.validate(values))
         except ValueError as error:
@@ -253,7 +255,8 @@ class RecurrentModule(dspy.Module):  # type: ignore[misc]
             if not any(lm is known or _same(lm, known) for known in distinct):
                 distinct.append(lm)
         if len(distinct) > 1:
-            raise ValueError(f"the phases use different models: { {name: getattr(lm, 'model', lm) for name, lm in lms.items()} }; there is no single one to return")
+            models = {name: getattr(lm, "model", lm) for name, lm in lms.items()}
+            raise ValueError(f"the phases use different models: {models}; there is no single one to return")
         return distinct[0] if distinct else None
 
     def set_lms(self, **by_phase: dspy.LM) -> None:
@@ -278,7 +281,9 @@ class RecurrentModule(dspy.Module):  # type: ignore[misc]
             for id, p in state.pending
         ]
         carry = self.cell.dump_carry(state.carry)
-        return json.dumps({"sequence": state.sequence, "t": state.t, "carry": carry, "pending": pending}, ensure_ascii=False)
+        return json.dumps(
+            {"sequence": state.sequence, "t": state.t, "carry": carry, "pending": pending}, ensure_ascii=False
+        )
 
     def thaw(self, frozen: str) -> State:
         """Return the state that :meth:`freeze` wrote.
@@ -311,10 +316,6 @@ def _tell(walk: Walk, id: str, pending: Pending | None, feedback: Feedback | Non
     if pending is None:
         return None
     return (yield from walk.tell(id, pending, feedback))
-
-
-def _names(outcome: Any, outputs: Sequence[str]) -> bool:
-    return isinstance(outcome, Mapping) and set(outcome) == set(outputs)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -106,7 +106,9 @@ class Walk:
             updates.append((yield from self.tell(id, pending, feedback, last=last)))
         return tuple(updates)
 
-    def tell(self, id: str, pending: Pending, feedback: Feedback | Failure | None, *, last: bool = False) -> Effects[Update]:
+    def tell(
+        self, id: str, pending: Pending, feedback: Feedback | Failure | None, *, last: bool = False
+    ) -> Effects[Update]:
         """Let the cell learn from feedback that has arrived; ``None`` says that none ever will."""
         before = self.state.carry
         if isinstance(feedback, Failure):
@@ -146,11 +148,14 @@ class Walk:
             return
         self._failed_in_a_row += 1
         if self.failures.on_step == "raise":
-            raise StepFailedError(f"step {record.t} of sequence {self.state.sequence!r} failed in phase {failed.phase!r}: {failed.error}")
+            raise StepFailedError(
+                f"step {record.t} of sequence {self.state.sequence!r} failed in phase {failed.phase!r}: {failed.error}"
+            )
         if self._failed_in_a_row >= self.failures.give_up_after:
             raise LMUnavailableError(
-                f"sequence {self.state.sequence!r}: {self._failed_in_a_row} steps in a row failed, the last (step {record.t}) "
-                f"in phase {failed.phase!r}: {failed.error}; see the trace for the raw answers"
+                f"sequence {self.state.sequence!r}: {self._failed_in_a_row} steps in a row failed, "
+                f"the last (step {record.t}) in phase {failed.phase!r}: {failed.error}; "
+                "the trace holds the raw answers"
             )
 
     def trace(self, program: Fields, error: str | None = None) -> Trace:
@@ -182,4 +187,3 @@ def _before(due: Moment, now: Moment) -> bool:
         return due <= now  # type: ignore[operator]
     except TypeError as error:
         raise DataError(f"step times are of mixed kinds: {due!r} and {now!r}; use one kind throughout") from error
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import dspy
 from pydantic import JsonValue
@@ -93,7 +94,7 @@ class FullHistory(Cell):
     def load_carry(self, dumped: JsonValue) -> tuple[Turn, ...]:
         """Return the turns that :meth:`dump_carry` wrote."""
         assert isinstance(dumped, list)
-        return tuple(Turn(*turn) for turn in dumped)  # type: ignore[misc, arg-type]
+        return tuple(Turn(*turn) for turn in dumped)  # type: ignore[misc]
 
     def describe(self) -> Fields:
         """Return task and budget."""
@@ -110,5 +111,6 @@ def _latest(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:
 
 def _with_history(task: Task) -> type[dspy.Signature]:
     history = dspy.InputField(desc="earlier steps of this series, oldest first")
-    signature = task.signature.prepend("history", history, type_=str)
-    return signature.with_instructions(f"{task.signature.instructions.strip()}\n\n{HISTORY_GUIDE}")
+    signature: Any = task.signature.prepend("history", history, type_=str)
+    told = f"{task.signature.instructions.strip()}\n\n{HISTORY_GUIDE}"
+    return cast(type[dspy.Signature], signature.with_instructions(told))

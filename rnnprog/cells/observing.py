@@ -44,7 +44,7 @@ def check_observation(task: Task, inputs: Fields, room: int, tokenizer: Tokenize
         return None
     return Failure(
         phase="predictor",
-        error=f"DataError: the observation takes at least {tokens} tokens, but context_budget leaves {room} beside the memory; "
+        error=f"DataError: the observation takes at least {tokens} tokens, but context_budget leaves {room}; "
         "shorten the observation or raise context_budget",
         attempts=0,
     )

@@ -21,7 +21,7 @@ VERSION = 1
 V = TypeVar("V", bound=Value)
 
 
-class SettingsBox(Parameter, Generic[V]):  # type: ignore[misc]
+class SettingsBox(Parameter, Generic[V]):
     """Holds the settings of a cell as one frozen value; set ``value`` to change them.
 
     Settings are what a program *is*, not what it learned, so :meth:`reset` leaves them alone.
@@ -45,16 +45,21 @@ class SettingsBox(Parameter, Generic[V]):  # type: ignore[misc]
         """
         kind = type(self.value).__name__
         if state.get("kind") != kind:
-            raise ConfigurationError(f"the saved settings are {state.get('kind')!r}, this cell has {kind!r}; build the same cell")
+            raise ConfigurationError(
+                f"the saved settings are {state.get('kind')!r}, this cell has {kind!r}; build the same cell"
+            )
         if state.get("version", 0) > VERSION:
-            raise ConfigurationError(f"the saved settings have layout {state['version']}, this version reads up to {VERSION}; upgrade rnnprog")
+            raise ConfigurationError(
+                f"the saved settings have layout {state['version']}, this version reads up to {VERSION}; "
+                "upgrade rnnprog"
+            )
         try:
             self.value = type(self.value).model_validate(state["value"])
         except ValidationError as error:
             raise ConfigurationError(f"the saved settings do not validate: {error}") from error
 
 
-class InitialMemory(Parameter):  # type: ignore[misc]
+class InitialMemory(Parameter):
     """The memory before the first step: the schema's own, or one that was learned or given.
 
     An optimizer sets ``learned``; ``reset`` (and so ``program.reset_copy()``) forgets it.

@@ -35,6 +35,9 @@ __all__ = ["Reflective", "ReflectiveSettings"]
 NO_EVIDENCE = "Nothing became known about this answer."
 NO_CRITIQUE = "(no critique was written)"
 NO_ANSWER = "(no usable answer was given)"
+TOO_LONG = (
+    "The notes above take {tokens} tokens; the limit is {budget}. Make them shorter: merge, drop the least useful."
+)
 
 
 class ReflectiveSettings(Value):
@@ -103,8 +106,7 @@ class Reflective(Cell):
         super().__init__(as_task(task))
         self.settings = SettingsBox(_settings(settings, changes))
         layout = self.settings.value.layout
-        given = layout.parse(memory).memory if isinstance(memory, str) else memory
-        self.initial_memory = InitialMemory(given)
+        self.initial_memory = InitialMemory(layout.parse(memory).memory if isinstance(memory, str) else memory)
         self.predictor = dspy.Predict(derive_predict(self.task))
         self.reflector = dspy.Predict(Reflect)
         self.rewriter = dspy.Predict(Rewrite)
@@ -122,8 +124,22 @@ class Reflective(Cell):
         Raises:
             ConfigurationError: it is of another layout or over the budget.
         """
+        return self._checked(self.initial_memory.value(self.settings.value.layout))
+
+    def start(self, memory: Memory | str | None = None) -> Memory:
+        """Return the memory to start from; a text is read by the layout.
+
+        Raises:
+            ConfigurationError: it is of another layout or over the budget.
+            MemoryFormatError: the text has none of the layout's headings.
+        """
+        if memory is None:
+            return self.initial()
+        layout = self.settings.value.layout
+        return self._checked(layout.parse(memory).memory if isinstance(memory, str) else memory)
+
+    def _checked(self, memory: Memory) -> Memory:
         settings = self.settings.value
-        memory = self.initial_memory.value(settings.layout)
         if not settings.layout.matches(memory):
             raise ConfigurationError(
                 f"the initial memory has the sections {[s.key for s in memory.sections]}, the layout "
@@ -131,7 +147,10 @@ class Reflective(Cell):
             )
         tokens = memory_tokens(memory, self.tokenizer)
         if tokens > settings.budget:
-            raise ConfigurationError(f"the initial memory takes {tokens} tokens, over the budget of {settings.budget}; shorten it or raise the budget")
+            raise ConfigurationError(
+                f"the initial memory takes {tokens} tokens, over the budget of {settings.budget}; "
+                "shorten it or raise the budget"
+            )
         return memory
 
     def predicting(self, carry: Memory, inputs: Fields) -> Maybe[Answer]:
@@ -195,7 +214,9 @@ class Reflective(Cell):
 
         return (yield from attempt(Call("rewriter", self.rewriter, inputs), accept, settings.retries))
 
-    def _fit(self, old: Memory, reviewed: Reviewed, asked: dict[str, str]) -> Effects[tuple[Fitted, tuple[Verdict, ...]]]:
+    def _fit(
+        self, old: Memory, reviewed: Reviewed, asked: dict[str, str]
+    ) -> Effects[tuple[Fitted, tuple[Verdict, ...]]]:
         """Hold the budget: ask once for shorter notes, then drop whole items."""
         settings = self.settings.value
         verdicts = reviewed.verdicts
@@ -203,10 +224,15 @@ class Reflective(Cell):
         if not fitted.dropped:
             return fitted, verdicts
         tokens = memory_tokens(reviewed.memory, self.tokenizer)
-        remark = f"The notes above take {tokens} tokens; the limit is {settings.budget}. Make them shorter: merge and drop the least useful."
-        shorter, _ = yield from self._rewrite(old, fit(reviewed.memory, 2 * settings.budget, settings.layout, self.tokenizer).memory, asked, remark)
+        remark = TOO_LONG.format(tokens=tokens, budget=settings.budget)
+        draft = fit(reviewed.memory, 2 * settings.budget, settings.layout, self.tokenizer).memory
+        shorter, _ = yield from self._rewrite(old, draft, asked, remark)
         if shorter is not None and not shorter.kept_old:
-            verdicts = (*verdicts, *shorter.verdicts, Verdict(check="budget", decision="repaired", reason=f"{tokens} tokens; asked once for shorter notes"))
+            verdicts = (
+                *verdicts,
+                *shorter.verdicts,
+                Verdict(check="budget", decision="repaired", reason=f"{tokens} tokens; asked once for shorter notes"),
+            )
             fitted = fit(shorter.memory, settings.budget, settings.layout, self.tokenizer)
         if fitted.dropped:
             reason = f"over {settings.budget} tokens; dropped {len(fitted.dropped)} items"
@@ -215,7 +241,7 @@ class Reflective(Cell):
 
     def dump_carry(self, carry: Memory) -> JsonValue:
         """Return the memory as JSON."""
-        return carry.model_dump(mode="json")  # type: ignore[no-any-return]
+        return carry.model_dump(mode="json")
 
     def load_carry(self, dumped: JsonValue) -> Memory:
         """Return the memory that :meth:`dump_carry` wrote."""

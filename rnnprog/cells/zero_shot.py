@@ -83,7 +83,9 @@ class EmptyMemory(Cell):
         if failure is not None:
             return Answer(None, failure)
         empty = {"memory": settings.layout.bare().render()}
-        return predict_call(self.task, self.predictor, empty, inputs, settings.retries, partial(placed, settings.placement))
+        return predict_call(
+            self.task, self.predictor, empty, inputs, settings.retries, partial(placed, settings.placement)
+        )
 
     def learning(self, carry: None, experience: Experience) -> Learned:
         """Learn nothing."""

@@ -33,14 +33,14 @@ class _MemoryInSystem:
         return [{**system, "content": f"{system['content']}\n\n{_HEADING}\n{inputs[MEMORY_FIELD]}"}, *messages[1:]]
 
 
-class MemoryInSystem(_MemoryInSystem, dspy.ChatAdapter):  # type: ignore[misc]
+class MemoryInSystem(_MemoryInSystem, dspy.ChatAdapter):
     """The chat adapter with the memory in the system message; falls back to JSON with the same placement."""
 
     def _make_json_adapter_fallback(self) -> dspy.JSONAdapter:
         return MemoryInSystemJSON()
 
 
-class MemoryInSystemJSON(_MemoryInSystem, dspy.JSONAdapter):  # type: ignore[misc]
+class MemoryInSystemJSON(_MemoryInSystem, dspy.JSONAdapter):
     """The JSON adapter with the memory in the system message."""
 
 

@@ -125,7 +125,7 @@ class _Ear:
         self._meter.book(prompt, completion, cached=cached, cost=entry.get("cost"))
 
 
-class _Forward(UsageTracker):  # type: ignore[misc]
+class _Forward(UsageTracker):
     """Books uncached calls and passes them on to the tracker that was there before."""
 
     def __init__(self, meter: Meter, outer: UsageTracker | None) -> None:
