@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from rnnprog.guard.base import Check, Proposal, accepted, repaired
-from rnnprog.guard.phrases import EDGE, HINT, is_placeholder
+from rnnprog.guard.phrases import EDGE, is_placeholder, might_be_placeholder, might_hold_placeholder
 from rnnprog.guard.restore import missing_items
 from rnnprog.memory import Memory, Value
 from rnnprog.schema import MemorySchema
@@ -51,7 +51,7 @@ def find_elisions(text: str) -> list[Elision]:
         >>> find_elisions("- The wind remains unchanged when pressure is high.\n- Terms 1, 2, ..., n")
         []
     """
-    return list(_scan(text.splitlines())) if HINT.search(text) else []
+    return list(_scan(text.splitlines())) if might_hold_placeholder(text) else []
 
 
 def _scan(lines: Iterable[str]) -> Iterator[Elision]:
@@ -60,7 +60,7 @@ def _scan(lines: Iterable[str]) -> Iterator[Elision]:
         bare = line.strip()
         if bare.startswith(("```", "~~~")):
             fenced = not fenced
-        elif not fenced and len(bare) >= 2:
+        elif not fenced and might_be_placeholder(bare):
             yield from _in_line(index, bare)
 
 
@@ -105,7 +105,7 @@ class ElisionCheck(Check):
 
     def inspect(self, old: Memory, new: Memory, proposal: Proposal, schema: MemorySchema) -> tuple[Memory, Verdict]:
         """See :meth:`Check.inspect`."""
-        if not HINT.search(proposal.text):
+        if not might_hold_placeholder(proposal.text):
             return new, accepted(self.kind)
         reasons: list[str] = []
         fill_empty = False

@@ -12,16 +12,15 @@ from rnnprog.trace import Verdict
 
 __all__ = ["ForgeryCheck"]
 
-_ROLE = r"(?:system|user|assistant|human|developer|tool|ai)"
+_ROLE = r"(?:system|user|assistant|human|developer|tool|ai|model)"
 _FORGED = re.compile(
-    r"\[\[\s*##[^\[\]\n]{0,80}?(?:##\s*)?\]\]|\[\[\s*##"  # dspy's field markers, whole or torn
+    r"\[\s*\[\s*##[^\[\]\n]{0,80}(?:\]\s?\]|$)|\[\s*\[\s*##"  # dspy's field markers, whole or torn
     r"|<\|[^|<>\n]{1,40}\|>"  # <|im_start|>, <|eot_id|> and their kin
     rf"|</?\s*{_ROLE}\s*>|\[/?INST\]|<</?SYS>>"
-    r"|(?m:^[ \t]*(?:[-*•][ \t]+)?\#{1,6}[ \t]*(?=\S))",  # a heading smuggled in as an item
+    r"|^(?:[-*•]\s+)?\#{1,6}(?:\s+|$)",  # a heading smuggled in as an item
     re.IGNORECASE,
 )
-_LEAD_ROLE = re.compile(rf"^\W*{_ROLE}\s*:\s*(?=\S)", re.IGNORECASE)
-_HINT = re.compile(rf"\[\[|<|\[/?INST|(?m:^\s*(?:[-*•]|\d+[.)])\s+(?:\#|\W*{_ROLE}\s*:))", re.IGNORECASE)
+_LAYERS = 8
 
 
 class ForgeryCheck(Check):
@@ -34,22 +33,25 @@ class ForgeryCheck(Check):
 
     def inspect(self, old: Memory, new: Memory, proposal: Proposal, schema: MemorySchema) -> tuple[Memory, Verdict]:
         """See :meth:`Check.inspect`."""
-        if not _HINT.search(proposal.text):
-            return new, accepted(self.kind)
         count, example = 0, ""
         for section in new.sections:
-            cleaned = tuple(_clean(item) for item in section.items)
-            if cleaned != section.items:
-                touched = [item for item, clean in zip(section.items, cleaned, strict=True) if item != clean]
+            suspects = [item for item in section.items if "[" in item or "<" in item or "#" in item]
+            if not suspects:
+                continue
+            cleaned = {item: _clean(item) for item in suspects}
+            items = tuple(cleaned.get(item, item) for item in section.items)
+            if items != section.items:
+                touched = [item for item in suspects if cleaned[item] != item]
                 count, example = count + len(touched), example or touched[0][:60]
-                new = new.with_items(section.key, cleaned)
+                new = new.with_items(section.key, items)
         if not count:
             return new, accepted(self.kind)
         return new, repaired(self.kind, f"delimiters taken out of {count} item(s), e.g. {example!r}")
 
 
 def _clean(item: str) -> str:
-    before = ""
-    while before != item:  # what is left may close up to a delimiter again
-        before, item = item, _LEAD_ROLE.sub("", _FORGED.sub(" ", item)).strip()
-    return item
+    for _ in range(_LAYERS):  # what is left may close up to a delimiter again
+        before, item = item, " ".join(_FORGED.sub(" ", item).split())
+        if before == item:
+            return item
+    return ""  # wrapped so often, it was built to deceive

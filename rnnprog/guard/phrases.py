@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["EDGE", "HINT", "is_placeholder"]
+__all__ = ["EDGE", "is_placeholder", "might_be_placeholder", "might_hold_placeholder"]
 
 EDGE = " \t*_~`\"'“”‘’.,;:!…–—-#"
 
@@ -60,13 +60,28 @@ _MARKED = re.compile(
 )
 _TOKEN = re.compile(r"[^\W_]+")
 
-HINT = re.compile(
-    r"\.\.|…|unchanged|unmodified|untouched|intact|remain|previous|preserv|omitted|elided|truncat|snip|identical"
-    r"|same|\brest\b|others?\b|existing|prior\b|earlier|more\b|retained|kept|ditto|no change|no update|without change"
-    r"|no (?:further|new|other) |as (?:above|before|is)\b|see above|continued|maintained|cont'd|abridged|trimmed|so on",
-    re.IGNORECASE,
-)
-"""Found in every text that could hold a placeholder; a text without it need not be looked at closely."""
+_NEEDLES = (
+    "..", "…", "unchanged", "unmodified", "untouched", "intact", "preserved", "retained", "omitted", "elided",
+    "truncat", "snip", "identical", "remain", "same", "kept", "keep as", "maintained", "stay", "still", "ditto", "no change",
+    "without change", "no update", "no further", "no new", "no other", "as before", "as above", "as previous",
+    "as earlier", "as is", "see above", "see previous", "see earlier",
+)  # fmt: skip
+_OPENERS = ("[", "(", "<", "{")
+_FIRST_WORDS = _GRAMMAR | {"there", "without", "unchanged", "ditto", "keep"}
+
+
+def might_hold_placeholder(text: str) -> bool:
+    """Tell whether it is worth looking for a placeholder; a cheap test that is never wrongly negative."""
+    lower = text.lower()
+    return any(needle in lower for needle in _NEEDLES) or any(opener in text for opener in _OPENERS)
+
+
+def might_be_placeholder(line: str) -> bool:
+    """Tell the same of one line: is it set apart by brackets or dots, or does it begin as placeholders do?"""
+    if ".." in line or "…" in line or any(opener in line for opener in _OPENERS):
+        return True
+    word = _TOKEN.search(line)
+    return word is not None and word[0].lower() in _FIRST_WORDS
 
 
 def is_placeholder(phrase: str, *, marked: bool, inline: bool = False) -> bool:
