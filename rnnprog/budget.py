@@ -88,7 +88,5 @@ def _drop(memory: Memory, gone: list[tuple[str, int]]) -> Memory:
     for key, index in gone:
         keep[key] = min(keep[key], index)
     return Memory(
-        sections=tuple(
-            MemorySection(key=s.key, title=s.title, items=s.items[: keep[s.key]]) for s in memory.sections
-        )
+        sections=tuple(MemorySection(key=s.key, title=s.title, items=s.items[: keep[s.key]]) for s in memory.sections)
     )

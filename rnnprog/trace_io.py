@@ -22,7 +22,9 @@ def to_lines(trace: Trace) -> Iterator[str]:
     head = trace.model_dump(mode="json", exclude={"records", "unanswered", "error"})
     yield _dump({"line": "start", "format": FORMAT, **head})
     for record in trace.records:
-        yield _dump({"line": "step", "sequence": trace.sequence, **record.model_dump(mode="json", exclude_defaults=True)})
+        yield _dump(
+            {"line": "step", "sequence": trace.sequence, **record.model_dump(mode="json", exclude_defaults=True)}
+        )
     tail = {"sequence": trace.sequence, "unanswered": list(trace.unanswered), "error": trace.error}
     yield _dump({"line": "end", **tail})
 
@@ -66,7 +68,9 @@ def read_traces(path: str | Path) -> list[Trace]:
             raise TraceError(f"{path}, line {number}: not a line of a trace ({error})") from error
         if kind == "start":
             if line.pop("format", None) != FORMAT:
-                raise TraceError(f"{path}, line {number}: trace format is not {FORMAT}; read it with the version that wrote it")
+                raise TraceError(
+                    f"{path}, line {number}: trace format is not {FORMAT}; read it with the version that wrote it"
+                )
             heads[sequence], records[sequence] = line, []
         elif sequence not in heads:
             raise TraceError(f"{path}, line {number}: sequence {sequence!r} has no start line")

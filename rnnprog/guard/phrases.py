@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["EDGE", "is_placeholder", "might_be_placeholder", "might_hold_placeholder"]
+__all__ = ["EDGE", "is_placeholder", "might_begin_placeholder", "might_set_apart"]
 
 EDGE = " \t*_~`\"'“”‘’.,;:!…–—-#"
 
@@ -60,26 +60,16 @@ _MARKED = re.compile(
 )
 _TOKEN = re.compile(r"[^\W_]+")
 
-_NEEDLES = (
-    "..", "…", "unchanged", "unmodified", "untouched", "intact", "preserved", "retained", "omitted", "elided",
-    "truncat", "snip", "identical", "remain", "same", "kept", "keep as", "maintained", "stay", "still", "ditto", "no change",
-    "without change", "no update", "no further", "no new", "no other", "as before", "as above", "as previous",
-    "as earlier", "as is", "see above", "see previous", "see earlier",
-)  # fmt: skip
-_OPENERS = ("[", "(", "<", "{")
 _FIRST_WORDS = _GRAMMAR | {"there", "without", "unchanged", "ditto", "keep"}
 
 
-def might_hold_placeholder(text: str) -> bool:
-    """Tell whether it is worth looking for a placeholder; a cheap test that is never wrongly negative."""
-    lower = text.lower()
-    return any(needle in lower for needle in _NEEDLES) or any(opener in text for opener in _OPENERS)
+def might_set_apart(text: str) -> bool:
+    """Tell whether there is any bracket or row of dots in a text; a cheap test that is never wrongly negative."""
+    return "(" in text or "[" in text or ".." in text or "…" in text or "<" in text or "{" in text
 
 
-def might_be_placeholder(line: str) -> bool:
-    """Tell the same of one line: is it set apart by brackets or dots, or does it begin as placeholders do?"""
-    if ".." in line or "…" in line or any(opener in line for opener in _OPENERS):
-        return True
+def might_begin_placeholder(line: str) -> bool:
+    """Tell whether a line that nothing sets apart begins as placeholders do; never wrongly negative."""
     word = _TOKEN.search(line)
     return word is not None and word[0].lower() in _FIRST_WORDS
 
