@@ -28,7 +28,11 @@ def steps() -> list[rnnprog.Step]:
 
 def hand_loop(lm: dspy.LM) -> Callable[[], None]:
     """Three Predict calls a step, with the memory passed along as text and nothing else done."""
-    predict, reflect, rewrite = dspy.Predict(derive_predict(as_task(TASK))), dspy.Predict(Reflect), dspy.Predict(Rewrite)
+    predict, reflect, rewrite = (
+        dspy.Predict(derive_predict(as_task(TASK))),
+        dspy.Predict(Reflect),
+        dspy.Predict(Rewrite),
+    )
     headings = rnnprog.DEFAULT_SCHEMA.describe()
 
     def walk() -> None:
@@ -37,7 +41,10 @@ def hand_loop(lm: dspy.LM) -> Callable[[], None]:
             for step in steps():
                 said = predict(memory=memory, **step.inputs)
                 observation = "\n".join(f"{name}: {value}" for name, value in step.inputs.items())
-                answer, evidence = f"tomorrow: {said.tomorrow}", "The true outcome was:\ntomorrow: rain\nThe answer was wrong."
+                answer, evidence = (
+                    f"tomorrow: {said.tomorrow}",
+                    "The true outcome was:\ntomorrow: rain\nThe answer was wrong.",
+                )
                 critique = reflect(observation=observation, answer=answer, evidence=evidence)
                 memory = rewrite(
                     memory=memory,
