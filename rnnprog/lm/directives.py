@@ -97,7 +97,9 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         rf"do(?: not|n't) (?:use|read|trust) {_NOTES}",
     ),
 }
-_PATTERNS = {name: re.compile("|".join(f"(?:{p})" for p in phrases), re.IGNORECASE) for name, phrases in _PHRASES.items()}
+_PATTERNS = {
+    name: re.compile("|".join(f"(?:{p})" for p in phrases), re.IGNORECASE) for name, phrases in _PHRASES.items()
+}
 _DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bwithout|\bno)(?: \w+)?\s*$", re.IGNORECASE)
 
 

@@ -13,11 +13,12 @@ from rnnprog.lm.values import flatten, labels, number, word
 
 __all__ = ["Lesson", "learn"]
 
-DEFAULT_CAP = 24
+DEFAULT_CAP = 16
 RECENT_CAP = 6
 LASTING_CAP = 100_000
 _PROFILE_CAP = 60
 _MISSES = 3
+_SURE = 0.6
 _MISS_FIELDS = 3
 _PAIR_FIELDS = 6
 _MOST_VALUES = 12
@@ -53,7 +54,7 @@ def learn(notes: Notes, lesson: Lesson, orders: Directives) -> set[object]:
         _note_miss(notes, of, answer.get(of), text, conditions)
         whens = _whens(conditions, orders)
         if orders.counts:
-            touched |= _count(notes, of, text, whens, cap)
+            touched |= _count(notes, of, text, whens, orders)
             touched |= _average(notes, of, text, whens, notes.numbers(seen, of), cap)
             touched |= _compare(notes, of, text, seen, cap)
         _rules(notes, of, text, whens, orders)
@@ -88,7 +89,8 @@ def _whens(conditions: Mapping[str, str], orders: Directives) -> list[Condition]
     return whens
 
 
-def _count(notes: Notes, of: str, text: str, whens: list[Condition], cap: int) -> set[object]:
+def _count(notes: Notes, of: str, text: str, whens: list[Condition], orders: Directives) -> set[object]:
+    cap = LASTING_CAP if orders.lasting else DEFAULT_CAP
     value = number(text)
     values = labels(text)
     if not values or (value is not None and not (text.isdigit() and len(text) <= 2)):
@@ -96,9 +98,11 @@ def _count(notes: Notes, of: str, text: str, whens: list[Condition], cap: int) -
     for when in whens:
         old = notes.tallies.get((of, when), Tally(of, when, 0, ()))
         counts = dict(old.counts)
+        if orders.recent and when and _sure(old) and old.counts[0][0] not in values:
+            counts = {v: n // 2 for v, n in counts.items()}  # surprised: what was counted before weighs half
         for each in values:
             counts[each] = counts.get(each, 0) + 1
-        total = old.total + 1
+        total = old.total + 1 if len(values) > 1 else sum(counts.values())
         if total > cap:  # older steps count half from here on, so that a change shows
             counts = {v: (n + 1) // 2 if v in values else n // 2 for v, n in counts.items()}
             total = (total + 1) // 2 if len(values) > 1 else sum(counts.values())
@@ -106,6 +110,10 @@ def _count(notes: Notes, of: str, text: str, whens: list[Condition], cap: int) -
         kept = tuple((v, n) for v, n in ranked if n)[:_MOST_VALUES]
         notes.tallies[of, when] = Tally(of, when, max(total, kept[0][1]), kept)
     return {(of, when) for when in whens}
+
+
+def _sure(tally: Tally) -> bool:
+    return bool(tally.counts) and tally.counts[0][1] >= _SURE * tally.total
 
 
 def _average(

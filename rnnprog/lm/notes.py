@@ -120,5 +120,3 @@ def _lines(memory: str) -> Iterator[str]:
         stripped = line.strip()
         if stripped and stripped.lower().strip("-* ") not in (EMPTY_MARK, "empty", "(none)", "(none yet)"):
             yield line
-
-

@@ -40,7 +40,10 @@ def answer(prompt: Prompt) -> dict[str, Any]:
         special = _judge(prompt)
     else:
         special = _predict(prompt)
-    return {output.name: special[output.name] if output.name in special else _plain(prompt, output) for output in prompt.outputs}
+    return {
+        output.name: special[output.name] if output.name in special else _plain(prompt, output)
+        for output in prompt.outputs
+    }
 
 
 def _plain(prompt: Prompt, output: OutputField) -> Any:
@@ -60,7 +63,9 @@ def _predict(prompt: Prompt) -> dict[str, Any]:
             _learn_past(notes, prompt, prompt.inputs[name])
     predictor = Predictor(notes, flatten(_seen(prompt.inputs)), orders)
     return {
-        output.name: predictor.value(output.name, output.schema) for output in prompt.outputs if output.name not in _THINKING
+        output.name: predictor.value(output.name, output.schema)
+        for output in prompt.outputs
+        if output.name not in _THINKING
     }
 
 
@@ -144,9 +149,7 @@ def _judge(prompt: Prompt) -> dict[str, Any]:
     """Take a criterion as met if the answer shares a word with it: crude, fixed, and open about it."""
     said = {found.lower() for found in _WORDS.findall(prompt.inputs.get("answer", "")[:20_000])}
     lines = [line.strip(" -*\t") for line in prompt.inputs.get("criteria", "")[:20_000].splitlines()]
-    verdicts = [
-        (line, any(found.lower() in said for found in _WORDS.findall(line))) for line in lines if line
-    ]
+    verdicts = [(line, any(found.lower() in said for found in _WORDS.findall(line))) for line in lines if line]
     missed = [line for line, met in verdicts if not met]
     told = " ".join(f"{'Met' if met else 'Missed'}: {line.rstrip('.')}." for line, met in verdicts)
     advice = f"Next time meet: {missed[0].rstrip('.')}." if missed else "Nothing to change."

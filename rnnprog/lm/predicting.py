@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rnnprog.lm.composing import gain
 from rnnprog.lm.directives import Directives
 from rnnprog.lm.notes import Notes
 from rnnprog.lm.statements import Average, Condition, Rule, Tally
@@ -97,8 +98,9 @@ class Predictor:
             return self._from_numbers(name, options)
         base = _base(overall, options)
         scores = {option: math.log(base[option]) for option in options}
-        weight = 0.5 if orders.hedge else 1.0
+        trust = self._trust(name)
         for tally in fitting:
+            weight = trust.get(_fields(tally.when), 1.0) * (0.5 if orders.hedge else 1.0)
             counts, total = dict(tally.counts), max(tally.total, sum(n for _, n in tally.counts))
             for option in options:
                 share = (counts.get(option, 0) + _SHRINK * base[option]) / (total + _SHRINK)
@@ -106,6 +108,29 @@ class Predictor:
         if orders.errors_first:
             self._heed_misses(name, conditions, scores)
         return scores
+
+    def _trust(self, name: str) -> dict[tuple[str, ...], float]:
+        """Return for each set of fields how much of what it says is more than chance would say, from 0 to 1.
+
+        Twice the information of its counts is about chi-squared under chance; the mean of that is taken off.
+        """
+        said: dict[tuple[str, ...], float] = {}
+        size: dict[tuple[str, ...], int] = {}
+        for (of, when), tally in self._notes.tallies.items():
+            if of == name and when:
+                fields = _fields(when)
+                said[fields] = said.get(fields, 0.0) + 2.0 * gain(tally, self._notes)
+                size[fields] = size.get(fields, 0) + 1
+        overall = self._notes.tallies.get((name, ()))
+        freedom = max(len(overall.counts) - 1, 1) if overall else 1
+        return (
+            {
+                fields: max(0.0, 1.0 - max(size[fields] - 1, 1) * freedom / total) if total else 0.0
+                for fields, total in said.items()
+            }
+            if overall
+            else {}
+        )
 
     def _fitting(self, name: str, conditions: Mapping[str, str], rules: Sequence[Rule]) -> Iterator[Tally]:
         told: set[Condition] = set()
@@ -151,7 +176,9 @@ class Predictor:
         guesses = [
             (_guess(average, overall, numbers), average)
             for average in notes.averages.values()
-            if average.of == name and _fits(average.when, conditions) and (not average.minus or average.minus in numbers)
+            if average.of == name
+            and _fits(average.when, conditions)
+            and (not average.minus or average.minus in numbers)
         ]
         if not guesses:
             return self._without_notes(name)
@@ -184,6 +211,10 @@ def _guess(average: Average, overall: Average | None, numbers: Mapping[str, floa
     if overall is None or not average.when:
         return average.mean
     return (average.total * average.mean + 2.0 * overall.mean) / (average.total + 2.0)
+
+
+def _fields(when: Condition) -> tuple[str, ...]:
+    return tuple(field for field, _ in when)
 
 
 def _fits(when: Condition, conditions: Mapping[str, str]) -> bool:

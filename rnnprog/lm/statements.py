@@ -41,7 +41,9 @@ _AVERAGE = _pattern(
     rf"{_HEAD}(?P<of>{_FIELD})(?: minus (?P<minus>{_FIELD}))? averaged (?P<mean>{_NUMBER}) over (?P<total>\d+) {_STEPS}"
     rf"(?:, give or take (?P<spread>{_NUMBER}))?"
 )
-_SAME = _pattern(rf"(?P<of>{_FIELD}) (?:equals|equalled) (?P<field>{_FIELD}) in (?P<hits>\d+) of (?P<total>\d+) {_STEPS}")
+_SAME = _pattern(
+    rf"(?P<of>{_FIELD}) (?:equals|equalled) (?P<field>{_FIELD}) in (?P<hits>\d+) of (?P<total>\d+) {_STEPS}"
+)
 _RULE = _pattern(rf"{_HEAD}then (?P<of>{_FIELD}) (?:is|was|will be) (?P<value>{_VALUE})")
 _MISS = _pattern(
     rf"said (?P<of>{_FIELD}) is (?P<said>{_VALUE})(?: when (?P<when>{_PAIR}(?: and {_PAIR})*))?, but it was (?P<was>{_VALUE})"
@@ -164,7 +166,9 @@ def read_statement(sentence: str) -> Statement | None:
     if found := _LAST.fullmatch(sentence):
         return Last(found["of"], _unquote(found["value"]))
     if found := _MISS.fullmatch(sentence):
-        return Miss(found["of"], _pairs(found["when"]), _unquote(found["said"]), _unquote(found["was"]), found["cause"] or "")
+        return Miss(
+            found["of"], _pairs(found["when"]), _unquote(found["said"]), _unquote(found["was"]), found["cause"] or ""
+        )
     if found := _RULE.fullmatch(sentence):
         return Rule(found["of"], _pairs(found["when"]), _unquote(found["value"]))
     if found := _SAME.fullmatch(sentence):
