@@ -52,11 +52,11 @@ class ParsedMemory(Value):
 
 
 class MemorySchema(Value):
-    """The headings of a memory. Fixed for a program, so that versions can be compared line by line.
+    r"""The headings of a memory. Fixed for a program, so that versions can be compared line by line.
 
     Example:
         >>> schema = MemorySchema(sections=(SectionSpec(key="rules", title="Rules"),))
-        >>> schema.parse("Rules:\\n* Rain follows rain.").memory.items
+        >>> schema.parse("Rules:\n* Rain follows rain.").memory.items
         (('rules', 'Rain follows rain.'),)
     """
 
@@ -75,9 +75,11 @@ class MemorySchema(Value):
 
     def initial(self) -> Memory:
         """Return the memory before the first step: every heading, and the items of ``start``."""
-        return Memory(
-            sections=tuple(MemorySection(key=s.key, title=s.title, items=s.start) for s in self.sections)
-        )
+        return Memory(sections=tuple(MemorySection(key=s.key, title=s.title, items=s.start) for s in self.sections))
+
+    def bare(self) -> Memory:
+        """Return the headings alone, without items."""
+        return Memory(sections=tuple(MemorySection(key=s.key, title=s.title) for s in self.sections))
 
     def describe(self) -> str:
         """Return the sections as the rewrite prompt explains them, one line each."""
@@ -184,4 +186,4 @@ DEFAULT_SCHEMA = MemorySchema(
 )
 """The domain-neutral layout: facts, recent errors, rules."""
 
-assert EMPTY_MARK and _EMPTY.match(EMPTY_MARK)  # what render() writes for "no items", parse() must read as such
+assert _EMPTY.match(EMPTY_MARK)  # what render() writes for "no items", parse() must read as such

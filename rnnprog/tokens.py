@@ -142,9 +142,7 @@ def _tiktoken_cache() -> Iterator[None]:
     if _CACHE_VARIABLE in os.environ or spec is None or not spec.submodule_search_locations:
         yield
         return
-    os.environ[_CACHE_VARIABLE] = os.path.join(
-        spec.submodule_search_locations[0], "litellm_core_utils", "tokenizers"
-    )
+    os.environ[_CACHE_VARIABLE] = os.path.join(spec.submodule_search_locations[0], "litellm_core_utils", "tokenizers")
     try:
         yield
     finally:
