@@ -168,11 +168,10 @@ class Predictor:
         notes = self._notes
         conditions, numbers = notes.conditions(self._seen, name), notes.numbers(self._seen, name)
         overall = notes.averages.get((name, "", ()))
-        for rule in notes.rules.values():
-            value = number(rule.value)
-            if rule.of == name and value is not None and _fits(rule.when, conditions):
-                if self._orders.rules_first or overall is None:
-                    return value
+        if self._orders.rules_first or overall is None:
+            told = (rule for rule in notes.rules.values() if rule.of == name and _fits(rule.when, conditions))
+            if (first := next((value for rule in told if (value := number(rule.value)) is not None), None)) is not None:
+                return first
         guesses = [
             (_guess(average, overall, numbers), average)
             for average in notes.averages.values()
