@@ -1,0 +1,218 @@
+"""From the rows of a table to the steps of sequences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Literal
+
+from rnnprog.errors import DataError
+from rnnprog.signatures import Task
+from rnnprog.tasks.casting import MissingCell, caster, is_missing, plain
+from rnnprog.tasks.moments import Moment, read_moment
+from rnnprog.tasks.table import Row, Table, show
+from rnnprog.tasks.target import Target
+from rnnprog.trace import Sequence, Step
+
+__all__ = ["Missing", "Plan", "assemble"]
+
+Missing = Literal["error", "skip"]
+ONLY = "all"
+"""Id of the sequence where no column names one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which columns become what.
+
+    Attributes:
+        task: the signature whose fields the columns fill.
+        targets: where each output's true value stands.
+        sequence_by: column that names the sequence of a row; ``None`` for one sequence.
+        order_by: column with the order of the rows; ``None`` for the order of the table.
+        columns: from field to column, where the names differ.
+        sort: bring rows into order instead of refusing those that are not.
+        missing: what to do about empty cells.
+        limit: rows to make steps of; ``None`` for all.
+    """
+
+    task: Task
+    targets: Mapping[str, Target]
+    sequence_by: str | None = None
+    order_by: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    sort: bool = False
+    missing: Missing = "error"
+    limit: int | None = None
+
+    def column(self, name: str) -> str:
+        """Return the column that fills an input field."""
+        return self.columns.get(name, name)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    row: Row
+    moment: Moment | None
+
+
+def assemble(table: Table, plan: Plan) -> tuple[Sequence, ...]:
+    """Make sequences of a table's rows, in the order in which they first appear.
+
+    Raises:
+        DataError: naming the source, the row, the column, the value and the way out.
+    """
+    _need(table, plan)
+    ahead = max(target.ahead for target in plan.targets.values())
+    # Sorting needs every row; otherwise reading stops at the limit, plus the row that holds the last outcome.
+    stop = None if plan.limit is None or plan.sort else plan.limit + ahead
+    groups = _group(islice(table, stop), table, plan)
+    if not groups:
+        raise DataError(f"{table.source} has no data rows; it needs at least one")
+    builder = _Builder(table, plan, groups)
+    sequences, left = [], plan.limit
+    for name, placed in groups.items():
+        if ahead and len(placed) == 1 and plan.limit is None:
+            if plan.missing == "skip":
+                continue
+            raise DataError(
+                f"{table.place(placed[0].row)}: sequence {name!r} has this row only, so there is no next row to take "
+                f"the outcome from; leave it out, or pass reading=Reading(missing='skip')"
+            )
+        steps = builder.steps(placed)[:left]
+        left = None if left is None else left - len(steps)
+        if steps:
+            sequences.append(Sequence(id=name, steps=tuple(steps)))
+    if not sequences:
+        raise DataError(f"{table.source}: no sequence is left once rows with empty cells are skipped")
+    return tuple(sequences)
+
+
+def _need(table: Table, plan: Plan) -> None:
+    for name in plan.task.inputs:
+        table.need(plan.column(name), f"input {name!r}")
+    for output, target in plan.targets.items():
+        table.need(target.column, f"the outcome of {output!r}")
+    for column, what_for in ((plan.sequence_by, "the sequence id"), (plan.order_by, "the order")):
+        if column is not None:
+            table.need(column, what_for)
+
+
+def _group(rows: Iterable[Row], table: Table, plan: Plan) -> dict[str, list[_Placed]]:
+    groups: dict[str, list[_Placed]] = {}
+    for row in rows:
+        name = ONLY
+        if plan.sequence_by is not None:
+            value = plain(table.cell(row, plan.sequence_by, "the sequence id"))
+            if is_missing(value):
+                raise DataError(
+                    f"{table.place(row, plan.sequence_by)}: empty sequence id; fill it in or leave the row out"
+                )
+            name = str(value).strip()
+        groups.setdefault(name, []).append(_Placed(row, _moment(row, table, plan)))
+    return {name: _ordered(name, placed, table, plan) for name, placed in groups.items()}
+
+
+def _moment(row: Row, table: Table, plan: Plan) -> Moment | None:
+    if plan.order_by is None:
+        return None
+    value = table.cell(row, plan.order_by, "the order")
+    try:
+        return read_moment(value)
+    except ValueError as error:
+        raise DataError(f"{table.place(row, plan.order_by)}: {show(value)} {error}") from error
+
+
+def _ordered(name: str, placed: list[_Placed], table: Table, plan: Plan) -> list[_Placed]:
+    if plan.order_by is None:
+        return placed
+    kinds = {item.moment[0]: item for item in placed if item.moment}
+    if len(kinds) > 1:
+        other = list(kinds.values())[1]
+        raise DataError(
+            f"{table.place(other.row, plan.order_by)}: the column mixes {' and '.join(kinds)}; write all alike"
+        )
+    if plan.sort:
+        placed = sorted(placed, key=_rank)
+    among = "" if plan.sequence_by is None else f" in sequence {name!r}"
+    for earlier, later in zip(placed, placed[1:], strict=False):
+        if _rank(later) > _rank(earlier):
+            continue
+        value, before = later.row.cells[plan.order_by], f"{table.unit} {earlier.row.number}"
+        if _rank(later) == _rank(earlier):
+            raise DataError(
+                f"{table.place(later.row, plan.order_by)}: {show(value)} is there already{among} ({before}); remove one, "
+                "use a finer time, or name the column that tells the series apart with sequence_by="
+            )
+        raise DataError(
+            f"{table.place(later.row, plan.order_by)}: {show(value)} comes after {show(earlier.row.cells[plan.order_by])}"
+            f"{among} ({before}), which is later; pass sort=True to bring rows into order, or name the column that "
+            "tells the series apart with sequence_by="
+        )
+    return placed
+
+
+def _rank(item: _Placed) -> float:
+    return item.moment[1] if item.moment else 0.0
+
+
+class _Builder:
+    """Makes the steps of one sequence after the other."""
+
+    def __init__(self, table: Table, plan: Plan, groups: Mapping[str, list[_Placed]]) -> None:
+        self._table, self._plan, self._groups = table, plan, groups
+        fields = {**plan.task.signature.input_fields, **plan.task.signature.output_fields}
+        self._cast: dict[str, Callable[[Any], Any]] = {
+            name: caster(info.annotation, tuple(info.metadata)) for name, info in fields.items()
+        }
+
+    def steps(self, placed: list[_Placed]) -> list[Step]:
+        """Make the steps; a row that lacks an input is left out where the plan says so."""
+        made = []
+        for t, item in enumerate(placed):
+            try:
+                inputs = {n: self._value(item.row, self._plan.column(n), n, "input") for n in self._plan.task.inputs}
+            except MissingCell:
+                continue
+            target = self._target(placed, t)
+            made.append(Step(inputs=inputs, target=target, time=item.moment[2] if item.moment else None))
+        return made
+
+    def _target(self, placed: list[_Placed], t: int) -> dict[str, Any] | None:
+        values = {}
+        for output, source in self._plan.targets.items():
+            if t + source.ahead >= len(placed):
+                return None
+            try:
+                values[output] = self._value(placed[t + source.ahead].row, source.column, output, "outcome of")
+            except MissingCell:
+                return None
+        try:
+            return self._plan.task.validate(values)
+        except ValueError as error:
+            raise DataError(f"{self._table.place(placed[t].row)}: {error}") from error
+
+    def _value(self, row: Row, column: str, name: str, role: str) -> Any:
+        value = self._table.cell(row, column, f"{role} {name!r}")
+        try:
+            return self._cast[name](value)
+        except MissingCell as error:
+            if self._plan.missing == "skip":
+                raise
+            raise DataError(
+                f"{self._table.place(row, column)}: {show(value)} {error}, needed for {role} {name!r}; fill it in, type "
+                f"the input as Optional[...], or pass reading=Reading(missing='skip') to leave such rows out"
+            ) from error
+        except ValueError as error:
+            seen = f". {self._seen(column)}" if "is not one of" in str(error) else ""
+            raise DataError(
+                f"{self._table.place(row, column)}: {show(value)}, {role} {name!r}: {error}{seen}"
+            ) from error
+
+    def _seen(self, column: str) -> str:
+        counts = Counter(show(plain(item.row.cells.get(column))) for placed in self._groups.values() for item in placed)
+        told = ", ".join(f"{label} ({count})" for label, count in counts.most_common(12))
+        more = f" and {len(counts) - 12} more" if len(counts) > 12 else ""
+        return f"The column holds {told}{more}; add what is missing to the Literal, or correct the rows"
