@@ -2,8 +2,8 @@
 
 from rnnprog.tasks.base import Splits, TaskData, make_task
 from rnnprog.tasks.own import Reading, from_dataset, from_file
-from rnnprog.tasks.registry import load_task, register_task, task_names
 from rnnprog.tasks.regimes import regimes
+from rnnprog.tasks.registry import load_task, register_task, task_names
 from rnnprog.tasks.sp500 import sp500
 from rnnprog.tasks.weather import weather
 

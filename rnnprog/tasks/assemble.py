@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Literal
 
 from rnnprog.errors import DataError
@@ -137,18 +137,18 @@ def _ordered(name: str, placed: list[_Placed], table: Table, plan: Plan) -> list
     if plan.sort:
         placed = sorted(placed, key=_rank)
     among = "" if plan.sequence_by is None else f" in sequence {name!r}"
-    for earlier, later in zip(placed, placed[1:], strict=False):
+    for earlier, later in pairwise(placed):
         if _rank(later) > _rank(earlier):
             continue
         value, before = later.row.cells[plan.order_by], f"{table.unit} {earlier.row.number}"
         if _rank(later) == _rank(earlier):
             raise DataError(
-                f"{table.place(later.row, plan.order_by)}: {show(value)} is there already{among} ({before}); remove one, "
-                "use a finer time, or name the column that tells the series apart with sequence_by="
+                f"{table.place(later.row, plan.order_by)}: {show(value)} is there already{among} ({before}); "
+                "remove one, use a finer time, or name the column that tells the series apart with sequence_by="
             )
         raise DataError(
-            f"{table.place(later.row, plan.order_by)}: {show(value)} comes after {show(earlier.row.cells[plan.order_by])}"
-            f"{among} ({before}), which is later; pass sort=True to bring rows into order, or name the column that "
+            f"{table.place(later.row, plan.order_by)}: {show(value)} comes after "
+            f"{show(earlier.row.cells[plan.order_by])}{among} ({before}), which is later; pass sort=True to bring rows into order, or name the column that "
             "tells the series apart with sequence_by="
         )
     return placed
@@ -202,8 +202,8 @@ class _Builder:
             if self._plan.missing == "skip":
                 raise
             raise DataError(
-                f"{self._table.place(row, column)}: {show(value)} {error}, needed for {role} {name!r}; fill it in, type "
-                f"the input as Optional[...], or pass reading=Reading(missing='skip') to leave such rows out"
+                f"{self._table.place(row, column)}: {show(value)} {error}, needed for {role} {name!r}; fill it in, "
+                f"type the input as Optional[...], or pass reading=Reading(missing='skip') to leave such rows out"
             ) from error
         except ValueError as error:
             seen = f". {self._seen(column)}" if "is not one of" in str(error) else ""

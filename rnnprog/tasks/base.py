@@ -11,7 +11,7 @@ import dspy
 from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.signatures import Task, TaskLike, as_task
 from rnnprog.tasks.splitting import SplitBy, cut
-from rnnprog.trace import Sequence, Step
+from rnnprog.trace import Sequence
 
 __all__ = ["Splits", "TaskData", "default_floors", "default_metrics", "make_task"]
 
@@ -40,6 +40,7 @@ class TaskData:
         DataError: two sequences of one id, a step whose inputs or target do not fit the task.
 
     Example:
+        >>> from rnnprog.trace import Step
         >>> data = make_task("demo", "rain: float -> tomorrow: Literal['sun', 'rain']", [
         ...     Sequence(id="a", steps=(Step(inputs={"rain": 0.0}, target={"tomorrow": "sun"}),))])
         >>> data.metrics, data.n_steps

@@ -54,7 +54,7 @@ def from_file(
     limit: int | None = None,
     reading: Reading = DEFAULT_READING,
 ) -> TaskData:
-    """Make a task of a CSV, TSV, JSON lines or Parquet file.
+    r"""Make a task of a CSV, TSV, JSON lines or Parquet file.
 
     Args:
         path: the file; text files may be compressed (``.gz``).
@@ -74,8 +74,9 @@ def from_file(
     Example:
         >>> import tempfile, pathlib
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "sky.csv"
-        >>> _ = path.write_text("day,rain,sky\\n1,0.0,sun\\n2,4.5,rain\\n3,0.1,sun\\n")
-        >>> data = from_file(path, "rain: float, sky -> tomorrow: Literal['sun', 'rain']", target="next:sky", order_by="day")
+        >>> _ = path.write_text("day,rain,sky\n1,0.0,sun\n2,4.5,rain\n3,0.1,sun\n")
+        >>> signature = "rain: float, sky -> tomorrow: Literal['sun', 'rain']"
+        >>> data = from_file(path, signature, target="next:sky", order_by="day")
         >>> [step.target for step in data.sequences[0].steps]
         [{'tomorrow': 'rain'}, {'tomorrow': 'sun'}, None]
     """

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -84,8 +84,8 @@ def _undecodable(path: Path, codec: str, encoding: str) -> str:
             except UnicodeError as error:
                 at = getattr(error, "start", 0)
                 return (
-                    f"{path}, line {number}, byte {at + 1}: 0x{line[at]:02x} after {line[max(0, at - 20) : at]!r} is not "
-                    f"{encoding}; the file mixes encodings or has another one: save it as UTF-8, or pass "
+                    f"{path}, line {number}, byte {at + 1}: 0x{line[at]:02x} after {line[max(0, at - 20) : at]!r} "
+                    f"is not {encoding}; the file mixes encodings or has another one: save it as UTF-8, or pass "
                     "encoding='latin-1' (also 'cp1252') if all of it is that"
                 )
     return f"{path} is not {encoding}; pass encoding="
@@ -155,12 +155,11 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parquet(path: Path) -> Table:
-    from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
+    from pyarrow import ArrowException  # type: ignore[import-untyped]
+    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
 
-    opened: Callable[[Path], Any] = ParquetFile
     try:
-        file = opened(path)
+        file = ParquetFile(path)
     except (ArrowException, OSError) as error:
         raise DataError(f"{path}: not a Parquet file ({error})") from error
 

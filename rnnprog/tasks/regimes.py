@@ -84,8 +84,8 @@ def regimes(
     """
     if n_sequences < 1 or n_steps < 1 or n_changes < 0 or not 0 <= noise <= 1 or seed < 0:
         raise ConfigurationError(
-            f"regimes(n_sequences={n_sequences}, n_steps={n_steps}, n_changes={n_changes}, noise={noise}, seed={seed}): "
-            "give at least one sequence and step, no negative number, and noise between 0 and 1"
+            f"regimes(n_sequences={n_sequences}, n_steps={n_steps}, n_changes={n_changes}, noise={noise}, "
+            f"seed={seed}): give at least one sequence and step, no negative number, and noise between 0 and 1"
         )
     if n_steps < 4 * (n_changes + 1) and n_changes:
         raise ConfigurationError(

@@ -22,7 +22,8 @@ TICKERS = ("AAPL", "AMZN", "IBM", "INTC", "JNJ", "JPM", "KO", "MSFT", "WMT", "XO
 
 class NextReturn(dspy.Signature):
     """Predict the next trading day's return, in percent, of an equal-weighted portfolio of ten large US stocks from
-    today's returns in percent."""
+    today's returns in percent.
+    """
 
     AAPL: float = dspy.InputField(desc="Apple, today's return in percent")
     AMZN: float = dspy.InputField(desc="Amazon")
@@ -49,7 +50,7 @@ def sp500_dataset() -> Any:
     path = None if folder is None else folder / "datasets" / "sp500.csv.gz"
     if path is None or not path.is_file():
         raise DataError(
-            'the sp500 task reads a file of the package river (0.25 or later); pip install -U "rnnprog[data]"'
+            'the sp500 task reads a file of the package river (0.26 or later, which needs Python 3.11); pip install -U "river>=0.26"'
         )
     from datasets import Dataset
 
