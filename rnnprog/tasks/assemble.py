@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rnnprog.errors import DataError
 from rnnprog.signatures import Task
-from rnnprog.tasks.casting import MissingCell, caster, is_missing, plain
+from rnnprog.tasks.casting import MissingCell, alternatives, caster, is_missing, plain
 from rnnprog.tasks.moments import Moment, read_moment
 from rnnprog.tasks.table import Row, Table, show
 from rnnprog.tasks.target import Target
@@ -56,6 +56,7 @@ class Plan:
 class _Placed:
     row: Row
     moment: Moment | None
+    ordinal: int
 
 
 def assemble(table: Table, plan: Plan) -> tuple[Sequence, ...]:
@@ -72,7 +73,8 @@ def assemble(table: Table, plan: Plan) -> tuple[Sequence, ...]:
     if not groups:
         raise DataError(f"{table.source} has no data rows; it needs at least one")
     builder = _Builder(table, plan, groups)
-    sequences, left = [], plan.limit
+    sequences = []
+    within = _within(groups, plan)
     for name, placed in groups.items():
         if ahead and len(placed) == 1 and plan.limit is None:
             if plan.missing == "skip":
@@ -81,28 +83,35 @@ def assemble(table: Table, plan: Plan) -> tuple[Sequence, ...]:
                 f"{table.place(placed[0].row)}: sequence {name!r} has this row only, so there is no next row to take "
                 f"the outcome from; leave it out, or pass reading=Reading(missing='skip')"
             )
-        steps = builder.steps(placed)[:left]
-        left = None if left is None else left - len(steps)
-        if steps:
+        if steps := builder.steps(placed, within):
             sequences.append(Sequence(id=name, steps=tuple(steps)))
     if not sequences:
         raise DataError(f"{table.source}: no sequence is left once rows with empty cells are skipped")
     return tuple(sequences)
 
 
+def _within(groups: Mapping[str, list[_Placed]], plan: Plan) -> set[int]:
+    """Return the ordinals of the rows that become steps."""
+    rows = [item for placed in groups.values() for item in placed]
+    rows.sort(key=_rank if plan.sort else lambda item: item.ordinal)
+    return {item.ordinal for item in rows[: plan.limit]}
+
+
 def _need(table: Table, plan: Plan) -> None:
     for name in plan.task.inputs:
-        table.need(plan.column(name), f"input {name!r}")
+        way_out = f"rename it there, or say where to look: reading=Reading(columns={{{name!r}: 'its column'}})"
+        table.need(plan.column(name), f"input {name!r}", way_out)
     for output, target in plan.targets.items():
-        table.need(target.column, f"the outcome of {output!r}")
-    for column, what_for in ((plan.sequence_by, "the sequence id"), (plan.order_by, "the order")):
-        if column is not None:
-            table.need(column, what_for)
+        table.need(target.column, f"the outcome of {output!r}", "correct target=, e.g. 'next:weather' or 'weather'")
+    if plan.sequence_by is not None:
+        table.need(plan.sequence_by, "the sequence id", "correct sequence_by=")
+    if plan.order_by is not None:
+        table.need(plan.order_by, "the order", "correct order_by=")
 
 
 def _group(rows: Iterable[Row], table: Table, plan: Plan) -> dict[str, list[_Placed]]:
     groups: dict[str, list[_Placed]] = {}
-    for row in rows:
+    for ordinal, row in enumerate(rows):
         name = ONLY
         if plan.sequence_by is not None:
             value = plain(table.cell(row, plan.sequence_by, "the sequence id"))
@@ -110,8 +119,8 @@ def _group(rows: Iterable[Row], table: Table, plan: Plan) -> dict[str, list[_Pla
                 raise DataError(
                     f"{table.place(row, plan.sequence_by)}: empty sequence id; fill it in or leave the row out"
                 )
-            name = str(value).strip()
-        groups.setdefault(name, []).append(_Placed(row, _moment(row, table, plan)))
+            name = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+        groups.setdefault(name, []).append(_Placed(row, _moment(row, table, plan), ordinal))
     return {name: _ordered(name, placed, table, plan) for name, placed in groups.items()}
 
 
@@ -148,8 +157,8 @@ def _ordered(name: str, placed: list[_Placed], table: Table, plan: Plan) -> list
             )
         raise DataError(
             f"{table.place(later.row, plan.order_by)}: {show(value)} comes after "
-            f"{show(earlier.row.cells[plan.order_by])}{among} ({before}), which is later; pass sort=True to bring rows into order, or name the column that "
-            "tells the series apart with sequence_by="
+            f"{show(earlier.row.cells[plan.order_by])}{among} ({before}), which is later; pass sort=True "
+            "to bring rows into order, or name the column that tells the series apart with sequence_by="
         )
     return placed
 
@@ -167,11 +176,14 @@ class _Builder:
         self._cast: dict[str, Callable[[Any], Any]] = {
             name: caster(info.annotation, tuple(info.metadata)) for name, info in fields.items()
         }
+        self._optional = {name for name, info in fields.items() if type(None) in alternatives(info.annotation)}
 
-    def steps(self, placed: list[_Placed]) -> list[Step]:
-        """Make the steps; a row that lacks an input is left out where the plan says so."""
+    def steps(self, placed: list[_Placed], within: set[int]) -> list[Step]:
+        """Make the steps of the rows whose ordinals are in ``within``, without those that the plan says to skip."""
         made = []
         for t, item in enumerate(placed):
+            if item.ordinal not in within:
+                continue
             try:
                 inputs = {n: self._value(item.row, self._plan.column(n), n, "input") for n in self._plan.task.inputs}
             except MissingCell:
@@ -195,7 +207,8 @@ class _Builder:
             raise DataError(f"{self._table.place(placed[t].row)}: {error}") from error
 
     def _value(self, row: Row, column: str, name: str, role: str) -> Any:
-        value = self._table.cell(row, column, f"{role} {name!r}")
+        absent_is_empty = self._plan.missing == "skip" or name in self._optional
+        value = row.cells.get(column) if absent_is_empty else self._table.cell(row, column, f"{role} {name!r}")
         try:
             return self._cast[name](value)
         except MissingCell as error:

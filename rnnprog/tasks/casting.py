@@ -7,13 +7,14 @@ import json
 import math
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
 from rnnprog.signatures.text import to_json
 
-__all__ = ["MissingCell", "caster", "is_missing", "plain"]
+__all__ = ["MissingCell", "alternatives", "caster", "is_missing", "plain"]
 
 _NO_NUMBER = {"", "nan", "na", "n/a", "null", "none", "nat"}
 
@@ -32,8 +33,8 @@ def caster(annotation: Any, metadata: tuple[Any, ...] = ()) -> Callable[[Any], A
         'rain'
     """
     adapter: TypeAdapter[Any] = TypeAdapter(Annotated[(annotation, *metadata)] if metadata else annotation)
-    kinds = {part for part in _alternatives(annotation) if part is not type(None)}
-    optional = type(None) in _alternatives(annotation)
+    kinds = {part for part in alternatives(annotation) if part is not type(None)}
+    optional = type(None) in alternatives(annotation)
     numeric = bool(kinds) and kinds <= {int, float, bool}
     labels = [label for kind in kinds if get_origin(kind) is Literal for label in get_args(kind)]
     structured = bool(kinds) and not labels and not kinds & {int, float, bool, str}
@@ -83,19 +84,18 @@ def is_missing(value: Any, numeric: bool = False) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """Return the types that a field may have: the members of a union, or the type itself.
+
+    Example:
+        >>> alternatives(float | None) == (float, type(None))
+        True
+    """
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _alternatives(get_args(annotation)[0])
-    # Union and X | Y have different origins, but only they have None among their arguments or several types.
-    if (
-        origin is not None
-        and origin is not Literal
-        and str(origin).replace("typing.", "") in ("Union", "types.UnionType")
-    ):
-        return tuple(part for argument in get_args(annotation) for part in _alternatives(argument))
-    if isinstance(origin, type) and origin.__name__ == "UnionType":
-        return tuple(part for argument in get_args(annotation) for part in _alternatives(argument))
+        return alternatives(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return tuple(part for argument in get_args(annotation) for part in alternatives(argument))
     return (annotation,)
 
 

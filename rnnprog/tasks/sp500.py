@@ -50,7 +50,8 @@ def sp500_dataset() -> Any:
     path = None if folder is None else folder / "datasets" / "sp500.csv.gz"
     if path is None or not path.is_file():
         raise DataError(
-            'the sp500 task reads a file of the package river (0.26 or later, which needs Python 3.11); pip install -U "river>=0.26"'
+            "the sp500 task reads a file of the package river, 0.26 or later, which needs Python 3.11 or later; "
+            'pip install -U "rnnprog[data]" "river>=0.26"'
         )
     from datasets import Dataset
 

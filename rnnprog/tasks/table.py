@@ -59,8 +59,13 @@ class Table:
         where = f"{self.source}, {self.unit} {row.number}"
         return where if column is None else f"{where}, column {column!r}"
 
-    def need(self, column: str, what_for: str) -> None:
+    def need(self, column: str, what_for: str, way_out: str) -> None:
         """Refuse a column that is missing or there twice.
+
+        Args:
+            column: its name.
+            what_for: what it is needed for.
+            way_out: which argument to correct.
 
         Raises:
             DataError: naming the columns there are.
@@ -72,7 +77,7 @@ class Table:
             guess = f" (did you mean {near[0]!r}?)" if near else ""
             raise DataError(
                 f"{self.source}: no column {column!r}{guess}, needed for {what_for}; it has {list(self.columns)}. "
-                f"Rename one, or say where to look: reading=Reading(columns={{{column!r}: 'column in the file'}})"
+                f"{way_out}"
             )
         if self.columns.count(column) > 1:
             raise DataError(
