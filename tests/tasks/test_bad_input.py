@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -168,7 +168,7 @@ def test_a_long_value_does_not_flood_the_message() -> None:
         ({"target": "next:x", "limit": 0}, "limit=0"),
         ({"target": "next:x", "sort": True}, "order_by="),
         ({"target": "next:x", "reading": Reading(columns={"q": "x"})}, r"\['q'\], which are no fields"),
-        ({"target": "next:x", "reading": Reading(missing="drop")}, "choose 'error' or 'skip'"),
+        ({"target": "next:x", "reading": Reading(missing=cast(Any, "drop"))}, "choose 'error' or 'skip'"),
     ],
 )
 def test_settings_that_cannot_work(named: dict[str, Any], told: str) -> None:
@@ -189,7 +189,7 @@ def test_nothing_left_after_skipping() -> None:
 def test_an_outcome_out_of_its_range() -> None:
     import dspy
 
-    class Ranged(dspy.Signature):  # type: ignore[misc]
+    class Ranged(dspy.Signature):
         """Say y."""
 
         x: int = dspy.InputField()
