@@ -3,60 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import islice, pairwise
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
 
 from rnnprog.errors import DataError
-from rnnprog.signatures import Task
-from rnnprog.tasks.casting import MissingCell, alternatives, caster, is_missing, plain
-from rnnprog.tasks.moments import Moment, read_moment
+from rnnprog.tasks.casting import MissingCell, alternatives, caster, plain
+from rnnprog.tasks.grouping import Placed, Plan, group_rows, rows_within
 from rnnprog.tasks.table import Row, Table, show
-from rnnprog.tasks.target import Target
 from rnnprog.trace import Sequence, Step
 
-__all__ = ["Missing", "Plan", "assemble"]
-
-Missing = Literal["error", "skip"]
-ONLY = "all"
-"""Id of the sequence where no column names one."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which columns become what.
-
-    Attributes:
-        task: the signature whose fields the columns fill.
-        targets: where each output's true value stands.
-        sequence_by: column that names the sequence of a row; ``None`` for one sequence.
-        order_by: column with the order of the rows; ``None`` for the order of the table.
-        columns: from field to column, where the names differ.
-        sort: bring rows into order instead of refusing those that are not.
-        missing: what to do about empty cells.
-        limit: rows to make steps of; ``None`` for all.
-    """
-
-    task: Task
-    targets: Mapping[str, Target]
-    sequence_by: str | None = None
-    order_by: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    sort: bool = False
-    missing: Missing = "error"
-    limit: int | None = None
-
-    def column(self, name: str) -> str:
-        """Return the column that fills an input field."""
-        return self.columns.get(name, name)
-
-
-@dataclass(frozen=True)
-class _Placed:
-    row: Row
-    moment: Moment | None
-    ordinal: int
+__all__ = ["assemble"]
 
 
 def assemble(table: Table, plan: Plan) -> tuple[Sequence, ...]:
@@ -69,12 +26,12 @@ def assemble(table: Table, plan: Plan) -> tuple[Sequence, ...]:
     ahead = max(target.ahead for target in plan.targets.values())
     # Sorting needs every row; otherwise reading stops at the limit, plus the row that holds the last outcome.
     stop = None if plan.limit is None or plan.sort else plan.limit + ahead
-    groups = _group(islice(table, stop), table, plan)
+    groups = group_rows(islice(table, stop), table, plan)
     if not groups:
         raise DataError(f"{table.source} has no data rows; it needs at least one")
     builder = _Builder(table, plan, groups)
     sequences = []
-    within = _within(groups, plan)
+    within = rows_within(groups, plan)
     for name, placed in groups.items():
         if ahead and len(placed) == 1 and plan.limit is None:
             if plan.missing == "skip":
@@ -90,13 +47,6 @@ def assemble(table: Table, plan: Plan) -> tuple[Sequence, ...]:
     return tuple(sequences)
 
 
-def _within(groups: Mapping[str, list[_Placed]], plan: Plan) -> set[int]:
-    """Return the ordinals of the rows that become steps."""
-    rows = [item for placed in groups.values() for item in placed]
-    rows.sort(key=_rank if plan.sort else lambda item: item.ordinal)
-    return {item.ordinal for item in rows[: plan.limit]}
-
-
 def _need(table: Table, plan: Plan) -> None:
     for name in plan.task.inputs:
         way_out = f"rename it there, or say where to look: reading=Reading(columns={{{name!r}: 'its column'}})"
@@ -109,68 +59,10 @@ def _need(table: Table, plan: Plan) -> None:
         table.need(plan.order_by, "the order", "correct order_by=")
 
 
-def _group(rows: Iterable[Row], table: Table, plan: Plan) -> dict[str, list[_Placed]]:
-    groups: dict[str, list[_Placed]] = {}
-    for ordinal, row in enumerate(rows):
-        name = ONLY
-        if plan.sequence_by is not None:
-            value = plain(table.cell(row, plan.sequence_by, "the sequence id"))
-            if is_missing(value):
-                raise DataError(
-                    f"{table.place(row, plan.sequence_by)}: empty sequence id; fill it in or leave the row out"
-                )
-            name = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
-        groups.setdefault(name, []).append(_Placed(row, _moment(row, table, plan), ordinal))
-    return {name: _ordered(name, placed, table, plan) for name, placed in groups.items()}
-
-
-def _moment(row: Row, table: Table, plan: Plan) -> Moment | None:
-    if plan.order_by is None:
-        return None
-    value = table.cell(row, plan.order_by, "the order")
-    try:
-        return read_moment(value)
-    except ValueError as error:
-        raise DataError(f"{table.place(row, plan.order_by)}: {show(value)} {error}") from error
-
-
-def _ordered(name: str, placed: list[_Placed], table: Table, plan: Plan) -> list[_Placed]:
-    if plan.order_by is None:
-        return placed
-    kinds = {item.moment[0]: item for item in placed if item.moment}
-    if len(kinds) > 1:
-        other = list(kinds.values())[1]
-        raise DataError(
-            f"{table.place(other.row, plan.order_by)}: the column mixes {' and '.join(kinds)}; write all alike"
-        )
-    if plan.sort:
-        placed = sorted(placed, key=_rank)
-    among = "" if plan.sequence_by is None else f" in sequence {name!r}"
-    for earlier, later in pairwise(placed):
-        if _rank(later) > _rank(earlier):
-            continue
-        value, before = later.row.cells[plan.order_by], f"{table.unit} {earlier.row.number}"
-        if _rank(later) == _rank(earlier):
-            raise DataError(
-                f"{table.place(later.row, plan.order_by)}: {show(value)} is there already{among} ({before}); "
-                "remove one, use a finer time, or name the column that tells the series apart with sequence_by="
-            )
-        raise DataError(
-            f"{table.place(later.row, plan.order_by)}: {show(value)} comes after "
-            f"{show(earlier.row.cells[plan.order_by])}{among} ({before}), which is later; pass sort=True "
-            "to bring rows into order, or name the column that tells the series apart with sequence_by="
-        )
-    return placed
-
-
-def _rank(item: _Placed) -> float:
-    return item.moment[1] if item.moment else 0.0
-
-
 class _Builder:
     """Makes the steps of one sequence after the other."""
 
-    def __init__(self, table: Table, plan: Plan, groups: Mapping[str, list[_Placed]]) -> None:
+    def __init__(self, table: Table, plan: Plan, groups: Mapping[str, list[Placed]]) -> None:
         self._table, self._plan, self._groups = table, plan, groups
         fields = {**plan.task.signature.input_fields, **plan.task.signature.output_fields}
         self._cast: dict[str, Callable[[Any], Any]] = {
@@ -178,7 +70,7 @@ class _Builder:
         }
         self._optional = {name for name, info in fields.items() if type(None) in alternatives(info.annotation)}
 
-    def steps(self, placed: list[_Placed], within: set[int]) -> list[Step]:
+    def steps(self, placed: list[Placed], within: set[int]) -> list[Step]:
         """Make the steps of the rows whose ordinals are in ``within``, without those that the plan says to skip."""
         made = []
         for t, item in enumerate(placed):
@@ -192,7 +84,7 @@ class _Builder:
             made.append(Step(inputs=inputs, target=target, time=item.moment[2] if item.moment else None))
         return made
 
-    def _target(self, placed: list[_Placed], t: int) -> dict[str, Any] | None:
+    def _target(self, placed: list[Placed], t: int) -> dict[str, Any] | None:
         values = {}
         for output, source in self._plan.targets.items():
             if t + source.ahead >= len(placed):

@@ -9,8 +9,9 @@ from typing import Any
 
 from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.signatures import TaskLike, as_task
-from rnnprog.tasks.assemble import Missing, Plan, assemble
+from rnnprog.tasks.assemble import assemble
 from rnnprog.tasks.base import TaskData, make_task
+from rnnprog.tasks.grouping import Missing, Plan
 from rnnprog.tasks.readers import open_table
 from rnnprog.tasks.table import Row, Table
 from rnnprog.tasks.target import TargetLike, read_targets
@@ -161,7 +162,14 @@ def _table(dataset: Any) -> Table:
         raise DataError(
             f"cannot read rows from {type(dataset).__name__}; pass a datasets.Dataset, a data frame or dicts"
         )
-    return Table("dataset", tuple(columns or ()), _checked_rows(rows), unit="index")
+    return Table("dataset", tuple(columns or ()), _checked_rows(rows, _class_names(dataset)), unit="index")
+
+
+def _class_names(dataset: Any) -> dict[str, list[str]]:
+    """Return the names of coded classes; a ``datasets.ClassLabel`` stores their numbers."""
+    features = getattr(dataset, "features", None) or {}
+    names = {column: getattr(kind, "names", None) for column, kind in dict(features).items()}
+    return {column: list(known) for column, known in names.items() if isinstance(known, (list, tuple))}
 
 
 def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
@@ -170,8 +178,13 @@ def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
         yield dict(zip(names, values, strict=True))
 
 
-def _checked_rows(rows: Iterator[Any]) -> Iterator[Row]:
+def _checked_rows(rows: Iterator[Any], class_names: Mapping[str, list[str]]) -> Iterator[Row]:
     for number, cells in enumerate(rows):
         if not isinstance(cells, Mapping):
             raise DataError(f"dataset, index {number}: a {type(cells).__name__}, not a mapping from column to value")
-        yield Row(number, cells)
+        coded = {
+            column: names[cells[column]]
+            for column, names in class_names.items()
+            if isinstance(cells.get(column), int) and 0 <= cells[column] < len(names)
+        }
+        yield Row(number, {**cells, **coded} if coded else cells)

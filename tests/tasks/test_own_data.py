@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from datasets import Dataset, DatasetDict, IterableDataset
+from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDataset, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,3 +169,12 @@ def test_skipping_rows_without_inputs_keeps_the_true_next_row() -> None:
 def test_a_dataset_of_several_parts_asks_for_one() -> None:
     with pytest.raises(DataError, match=r"dataset\['train'\]"):
         from_dataset(DatasetDict(train=Dataset.from_list(ROWS)), SKY, **NAMED)
+
+
+def test_coded_classes_come_with_their_names() -> None:
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    data = from_dataset(
+        Dataset.from_dict({"text": ["bad", "good"], "label": [0, 1]}, features=features),
+        "text -> label: Literal['neg', 'pos']",
+    )
+    assert [step.target for step in data.sequences[0].steps] == [{"label": "neg"}, {"label": "pos"}]
