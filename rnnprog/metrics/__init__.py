@@ -1,0 +1,35 @@
+"""Numbers from traces: pure functions, no model, no clock.
+
+Get a metric by name with :func:`get_metric`, score a run with :func:`score_steps`.
+"""
+
+from rnnprog.metrics.exact import acc_at, accuracy, macro_f1, right, same
+from rnnprog.metrics.metric import Case, Metric, Source, cases
+from rnnprog.metrics.numeric import crps, mae, mse, pinball
+from rnnprog.metrics.registry import METRIC_NAMES, MetricLike, default_metric, get_metric
+from rnnprog.metrics.running import Running
+from rnnprog.metrics.score import Scores, score, score_steps
+
+__all__ = [
+    "METRIC_NAMES",
+    "Case",
+    "Metric",
+    "MetricLike",
+    "Running",
+    "Scores",
+    "Source",
+    "acc_at",
+    "accuracy",
+    "cases",
+    "crps",
+    "default_metric",
+    "get_metric",
+    "macro_f1",
+    "mae",
+    "mse",
+    "pinball",
+    "right",
+    "same",
+    "score",
+    "score_steps",
+]
