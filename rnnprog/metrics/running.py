@@ -49,7 +49,7 @@ class Running:
         if not self.metric.scorable(case):
             return
         self._count += 1
-        if self.metric.step is None:
+        if self.metric.corpus is not None:
             self._cases.append(case)
         if not self.metric.answered(case):
             self.failures += 1
