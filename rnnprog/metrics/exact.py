@@ -56,7 +56,6 @@ def accuracy(field: str | None = None) -> Metric:
         better="higher",
         unit="share",
         scorable=lambda case: bool(_known(case, field)),
-        answered=lambda case: case.prediction is not None,
         step=lambda case: float(bool(right(case, field))),
     )
 
@@ -87,7 +86,6 @@ def acc_at(k: int, field: str) -> Metric:
         better="higher",
         unit="share",
         scorable=lambda case: case.known(field) is not None,
-        answered=lambda case: case.prediction is not None,
         step=step,
     )
 
@@ -95,7 +93,8 @@ def acc_at(k: int, field: str) -> Metric:
 def macro_f1(field: str) -> Metric:
     """F1 of each class, averaged over the classes that occur as answer or truth; a corpus-level metric.
 
-    A failed step is a miss of its true class. Classes count the same however rare they are.
+    A failed step is a miss of its true class. Classes count the same however rare they are. One step alone is
+    right or wrong.
 
     Args:
         field: the classified output.
@@ -123,7 +122,7 @@ def macro_f1(field: str) -> Metric:
         better="higher",
         unit="share",
         scorable=lambda case: case.known(field) is not None,
-        answered=lambda case: case.prediction is not None,
+        step=lambda case: float(same(case.answered(field), case.known(field))),
         corpus=corpus,
     )
 

@@ -9,7 +9,6 @@ from typing import Literal, Union
 
 from pydantic import JsonValue
 
-from rnnprog.errors import ConfigurationError
 from rnnprog.trace import Feedback, Fields, Result, Trace
 
 __all__ = ["Case", "Metric", "Source", "cases", "traces_of"]
@@ -57,9 +56,10 @@ class Metric:
         better: which way is better.
         unit: what the number counts: ``share``, ``squared error``, ``error``, ...
         scorable: whether a step can be scored at all (its target is known).
-        answered: whether a scorable step has an answer; if not, it is a failed step.
-        step: the score of one answered step; ``None`` for a metric that only exists for many steps together.
-        corpus: the score of many steps together; ``None`` if it is the mean over the steps.
+        step: the score of one step that has a prediction, or ``None`` if the prediction is of no use to the metric
+            (a probability of 1.3, an empty list of samples): then the step failed, too.
+        corpus: the score of many steps together; ``None`` if it is the mean over the steps. It makes its own rule
+            for failed steps and says so.
         failure: what a failed step counts; ``None`` if it is charged the worst score among the answered ones,
             because the measure has no worst value of its own.
     """
@@ -68,19 +68,18 @@ class Metric:
     better: Literal["higher", "lower"]
     unit: str
     scorable: Callable[[Case], bool]
-    answered: Callable[[Case], bool]
-    step: Callable[[Case], float] | None = None
+    step: Callable[[Case], float | None]
     corpus: Callable[[Sequence[Case]], float] | None = None
     failure: float | None = 0.0
-
-    def __post_init__(self) -> None:
-        if self.step is None and self.corpus is None:
-            raise ConfigurationError(f"metric {self.name!r} scores neither a step nor a corpus; give it one of the two")
 
     @property
     def sign(self) -> int:
         """1 if higher is better, else -1: ``sign * score`` is always better when higher."""
         return 1 if self.better == "higher" else -1
+
+    def of(self, case: Case) -> float | None:
+        """Return the score of one scorable step; ``None`` if the step failed."""
+        return None if case.prediction is None else self.step(case)
 
     def gain(self, new: float, old: float) -> float:
         """Return by how much ``new`` is better than ``old``; negative if it is worse."""

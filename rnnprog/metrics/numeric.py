@@ -11,17 +11,19 @@ from pydantic import JsonValue
 from rnnprog.errors import ConfigurationError
 from rnnprog.metrics.metric import Case, Metric
 
-__all__ = ["crps", "crps_of_quantiles", "crps_of_samples", "mae", "mse", "pinball", "pinball_loss"]
+__all__ = ["crps", "crps_of_quantiles", "crps_of_samples", "finite", "mae", "mse", "pinball", "pinball_loss"]
+
+Score = Callable[[JsonValue, float], "float | None"]
 
 
 def mse(field: str) -> Metric:
     """Mean squared error of a number, in squared units of the target."""
-    return _loss(f"mse[{field}]", field, "squared error", lambda answer, truth: (_number(answer) - truth) ** 2)
+    return _loss(f"mse[{field}]", field, "squared error", _of_number(lambda answer, truth: (answer - truth) ** 2))
 
 
 def mae(field: str) -> Metric:
     """Mean absolute error of a number, in units of the target."""
-    return _loss(f"mae[{field}]", field, "error", lambda answer, truth: abs(_number(answer) - truth))
+    return _loss(f"mae[{field}]", field, "error", _of_number(lambda answer, truth: abs(answer - truth)))
 
 
 def pinball(field: str, level: float | None = None) -> Metric:
@@ -33,25 +35,22 @@ def pinball(field: str, level: float | None = None) -> Metric:
         level: between 0 and 1.
 
     Raises:
-        ConfigurationError: ``level`` is not between 0 and 1.
+        ConfigurationError: ``level`` is not between 0 and 1; while scoring: a single number without ``level``.
     """
     if level is not None and not 0 < level < 1:
         raise ConfigurationError(f"pinball level {level} is not between 0 and 1; write e.g. pinball@0.9[{field}]")
 
-    def score(answer: JsonValue, truth: float) -> float:
+    def score(answer: JsonValue, truth: float) -> float | None:
         if isinstance(answer, dict):
             quantiles = _quantiles(answer)
             chosen = quantiles if level is None else {q: v for q, v in quantiles.items() if math.isclose(q, level)}
-            if not chosen:
-                raise ConfigurationError(
-                    f"no quantile at level {level} in {field!r}; it has levels {sorted(quantiles)}"
-                )
-            return float(np.mean([pinball_loss(v, truth, q) for q, v in chosen.items()]))
+            return float(np.mean([pinball_loss(v, truth, q) for q, v in chosen.items()])) if chosen else None
         if level is None:
             raise ConfigurationError(
                 f"{field!r} is a single number: say which quantile it is, e.g. pinball@0.9[{field}]"
             )
-        return pinball_loss(_number(answer), truth, level)
+        value = finite(answer)
+        return None if value is None else pinball_loss(value, truth, level)
 
     name = f"pinball[{field}]" if level is None else f"pinball@{level:g}[{field}]"
     return _loss(name, field, "pinball loss", score)
@@ -65,12 +64,13 @@ def crps(field: str) -> Metric:
             is the absolute error.
     """
 
-    def score(answer: JsonValue, truth: float) -> float:
+    def score(answer: JsonValue, truth: float) -> float | None:
         if isinstance(answer, dict):
-            return crps_of_quantiles(_quantiles(answer), truth)
-        if isinstance(answer, list):
-            return crps_of_samples([_number(value) for value in answer], truth)
-        return abs(_number(answer) - truth)
+            quantiles = _quantiles(answer)
+            return crps_of_quantiles(quantiles, truth) if quantiles else None
+        samples = [finite(value) for value in (answer if isinstance(answer, list) else [answer])]
+        usable = [value for value in samples if value is not None]
+        return crps_of_samples(usable, truth) if usable and len(usable) == len(samples) else None
 
     return _loss(f"crps[{field}]", field, "error", score)
 
@@ -90,14 +90,14 @@ def crps_of_samples(samples: list[float], truth: float) -> float:
     """Return the score of the empirical distribution: mean distance to the truth less half the mean spread.
 
     Raises:
-        ConfigurationError: there are no samples.
+        ValueError: there are no samples.
 
     Example:
         >>> crps_of_samples([0.0, 2.0], truth=1.0)
         0.5
     """
     if not samples:
-        raise ConfigurationError("crps of no samples; predict at least one")
+        raise ValueError("crps of no samples; give at least one")
     x = np.sort(np.asarray(samples, dtype=float))
     n = len(x)
     # Sum over pairs of |x_i - x_j| from the order statistics: n log n instead of n squared.
@@ -116,37 +116,46 @@ def crps_of_quantiles(quantiles: Mapping[float, float], truth: float) -> float:
     return float(2 * np.sum(np.diff(edges) * losses))
 
 
-def _loss(name: str, field: str, unit: str, score: Callable[[JsonValue, float], float]) -> Metric:
+def finite(value: JsonValue) -> float | None:
+    """Return a JSON value as a number; ``None`` if it is not a finite one."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _of_number(score: Callable[[float, float], float]) -> Score:
+    def read(answer: JsonValue, truth: float) -> float | None:
+        value = finite(answer)
+        return None if value is None else score(value, truth)
+
+    return read
+
+
+def _loss(name: str, field: str, unit: str, score: Score) -> Metric:
+    def step(case: Case) -> float | None:
+        truth = finite(case.known(field))
+        if truth is None:
+            raise ConfigurationError(
+                f"{name}: the target {case.known(field)!r} of step {case.t} in {case.sequence!r} is not a finite "
+                "number; use accuracy or macro_f1 for labels"
+            )
+        return score(case.answered(field), truth)
+
     return Metric(
         name=name,
         better="lower",
         unit=unit,
         scorable=lambda case: case.known(field) is not None,
-        answered=lambda case: case.answered(field) is not None,
-        step=lambda case: _finite(score(case.answered(field), _number(case.known(field))), name, case),
+        step=step,
         failure=None,
     )
 
 
-def _finite(value: float, name: str, case: Case) -> float:
-    if not math.isfinite(value):
-        raise ConfigurationError(f"{name} of step {case.t} in {case.sequence!r} is {value}; predict finite numbers")
-    return value
-
-
-def _number(value: JsonValue) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    raise ConfigurationError(f"{value!r} is not a number, so it has no error; use accuracy or macro_f1 for labels")
-
-
 def _quantiles(answer: Mapping[str, JsonValue]) -> dict[float, float]:
+    """Return quantiles by level; nothing if the answer is not a set of quantiles."""
     try:
-        quantiles = {float(level): _number(value) for level, value in answer.items()}
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{dict(answer)!r} is not a set of quantiles like {{'0.1': 3.0, '0.9': 8.0}}"
-        ) from error
-    if not quantiles or not all(0 < level < 1 for level in quantiles):
-        raise ConfigurationError(f"quantile levels {sorted(quantiles)} must be between 0 and 1, and at least one")
-    return quantiles
+        quantiles = {float(level): finite(value) for level, value in answer.items()}
+    except ValueError:
+        return {}
+    usable = {level: value for level, value in quantiles.items() if value is not None and 0 < level < 1}
+    return usable if len(usable) == len(quantiles) else {}

@@ -8,15 +8,19 @@ from typing import Any, Union, get_args, get_origin
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.metrics.exact import acc_at, accuracy, macro_f1
+from rnnprog.metrics.judged import alignment, judged
 from rnnprog.metrics.metric import Metric
 from rnnprog.metrics.numeric import crps, mae, mse, pinball
+from rnnprog.metrics.probability import brier, ece, roc_auc
 
 __all__ = ["METRIC_NAMES", "MetricLike", "default_metric", "get_metric"]
 
 MetricLike = Union[str, Metric]
 
 _NAME = re.compile(r"(?P<kind>[a-z_0-9]+?)(?:@(?P<level>[0-9.]+))?(?:\[(?P<field>[^\]]+)\])?")
+_PLAIN = {"judged": judged, "alignment": alignment}
 _OF_FIELD = {"macro_f1": macro_f1, "mse": mse, "mae": mae, "crps": crps}
+_OF_TWO = {"brier": brier, "ece": ece, "roc_auc": roc_auc}
 METRIC_NAMES = (
     "accuracy",
     "accuracy[FIELD]",
@@ -24,6 +28,13 @@ METRIC_NAMES = (
     "pinball[FIELD]",
     "pinball@LEVEL[FIELD]",
     *(f"{name}[FIELD]" for name in _OF_FIELD),
+    "brier[FIELD]",
+    "brier[FIELD:CONFIDENCE]",
+    "ece[FIELD]",
+    "ece[FIELD:CONFIDENCE]",
+    "roc_auc[FIELD]",
+    "roc_auc[FIELD:LABEL]",
+    *_PLAIN,
 )
 """The forms that :func:`get_metric` reads."""
 
@@ -51,6 +62,8 @@ def get_metric(name: MetricLike, field: str | None = None) -> Metric:
     kind, level, field = match["kind"], match["level"], match["field"] or field
     if kind == "accuracy" and level is None:
         return accuracy(field)
+    if kind in _PLAIN and level is None:
+        return _PLAIN[kind]()
     if field is None:
         raise ConfigurationError(f"metric {name!r} needs an output to look at: write {name}[FIELD]")
     try:
@@ -62,14 +75,17 @@ def get_metric(name: MetricLike, field: str | None = None) -> Metric:
         raise ConfigurationError(f"metric {name!r}: {error}") from error
     if kind in _OF_FIELD and level is None:
         return _OF_FIELD[kind](field)
+    if kind in _OF_TWO and level is None:
+        first, _, second = field.partition(":")
+        return _OF_TWO[kind](first, second or None)
     raise ConfigurationError(f"unknown metric {name!r}; there are {', '.join(METRIC_NAMES)}")
 
 
 def default_metric(outputs: Mapping[str, Any]) -> Metric:
     """Return the obvious metric for the outputs of a task.
 
-    One number is scored by its mean absolute error, one ranked list by whether its first entry is true, anything
-    else by accuracy over all outputs.
+    Labels are scored by accuracy, a ranked list by whether its first entry is true, a number by its mean absolute
+    error. Where labels and other outputs are mixed the first label counts, as no float is ever hit exactly.
 
     Args:
         outputs: type by output field.
@@ -78,12 +94,15 @@ def default_metric(outputs: Mapping[str, Any]) -> Metric:
         >>> default_metric({"temp_max": float}).name, default_metric({"a": str, "b": bool}).name
         ('mae[temp_max]', 'accuracy')
     """
-    if len(outputs) == 1:
-        ((field, kind),) = outputs.items()
-        while get_origin(kind) is not None and hasattr(kind, "__metadata__"):
-            kind = get_args(kind)[0]
-        if kind is float or kind is int:
-            return mae(field)
-        if kind is list or get_origin(kind) is list:
-            return acc_at(1, field)
-    return accuracy()
+    kinds = {name: _plain(kind) for name, kind in outputs.items()}
+    labels = [name for name, kind in kinds.items() if kind not in (int, float, list)]
+    if labels:
+        return accuracy() if len(labels) == len(kinds) else accuracy(labels[0])
+    first, kind = next(iter(kinds.items()))
+    return acc_at(1, first) if kind is list else mae(first)
+
+
+def _plain(kind: Any) -> Any:
+    while hasattr(kind, "__metadata__"):
+        kind = get_args(kind)[0]
+    return list if get_origin(kind) is list else kind

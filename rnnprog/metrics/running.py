@@ -51,10 +51,10 @@ class Running:
         self._count += 1
         if self.metric.corpus is not None:
             self._cases.append(case)
-        if not self.metric.answered(case):
+        value = self.metric.of(case)
+        if value is None:
             self.failures += 1
-        elif self.metric.step is not None:
-            value = self.metric.step(case)
+        else:
             self._sum += value
             worse = math.isnan(self._worst) or self.metric.gain(value, self._worst) < 0
             self._worst = value if worse else self._worst

@@ -25,7 +25,7 @@ class Scores:
     Attributes:
         metric: what was measured.
         cases: the scored steps, sequence by sequence, in order of time.
-        values: one score a case; NaN throughout where the metric only exists for many steps together.
+        values: one score a case; what a failed step counts stands for it.
         failed: whether each case had no usable answer.
         unscored: number of steps without a known target.
     """
@@ -111,13 +111,10 @@ def score_steps(source: Source, metric: MetricLike) -> Scores:
     metric = get_metric(metric)
     seen = list(cases(source))
     scored = tuple(case for case in seen if metric.scorable(case))
-    failed = np.array([not metric.answered(case) for case in scored], dtype=bool)
-    values = np.full(len(scored), math.nan)
-    if metric.step is not None:
-        for index, case in enumerate(scored):
-            if not failed[index]:
-                values[index] = metric.step(case)
-        values[failed] = _charge(metric, values[~failed])
+    raw = [metric.of(case) for case in scored]
+    failed = np.array([value is None for value in raw], dtype=bool)
+    values = np.array([math.nan if value is None else value for value in raw], dtype=float)
+    values[failed] = _charge(metric, values[~failed])
     return Scores(metric, scored, values, failed, len(seen) - len(scored))
 
 
