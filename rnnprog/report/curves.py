@@ -15,6 +15,8 @@ from rnnprog.report.intervals import band
 __all__ = ["Curve", "learning_curves", "length_curves"]
 
 _POINTS = 60
+_STEPS_A_POINT = 60
+_FEWEST = 10
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,21 @@ def learning_curves(columns: Columns, arms: int) -> list[Curve]:
     The band is Student's 95 % interval over the means of sequences in the bin (a sequence under several seeds is
     one unit), so it says how sure the mean is, not how far single steps scatter.
     """
-    return _curves(columns, columns.score.astype(np.float64), arms)
+    return _curves(columns, columns.score.astype(np.float64), arms, _STEPS_A_POINT)
 
 
 def length_curves(columns: Columns, arms: int) -> list[Curve]:
     """Return the mean memory length by step index of each arm that recorded lengths."""
     length = columns.length.astype(np.float64)
     length[length < 0] = np.nan
-    return _curves(columns, length, arms)
+    return _curves(columns, length, arms, 1)
 
 
-def _curves(columns: Columns, values: NDArray[np.float64], arms: int) -> list[Curve]:
+def _curves(columns: Columns, values: NDArray[np.float64], arms: int, wanted: int) -> list[Curve]:
     longest = max((len(walk) for walk in columns.walks), default=0)
-    single = max((sum(w.arm == a for w in columns.walks) for a in range(arms)), default=0) == 1
-    # One sequence alone gives a single 0 or 1 at each index; wider bins are needed to see anything.
-    width = max(math.ceil(longest / (20 if single else _POINTS)), 1)
+    together = max((sum(w.arm == a for w in columns.walks) for a in range(arms)), default=1)
+    # A mean of few 0s and 1s is noise: bins are widened until one holds enough steps, but not into a single dot.
+    width = max(math.ceil(longest / _POINTS), min(math.ceil(wanted / max(together, 1)), math.ceil(longest / _FEWEST)), 1)
     made = (_curve(a, [w for w in columns.walks if w.arm == a], values, longest, width) for a in range(arms))
     return [curve for curve in made if curve.x]
 

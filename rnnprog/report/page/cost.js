@@ -18,9 +18,9 @@ function drawCost() {
   for (const label of spread(floors.map((floor) => ({ ...floor, y: ys(floor.score) })), 14, area.top, area.bottom))
     root.append(s("path", { d: `M${area.left},${label.y}H${area.right}`, stroke: "var(--floor)", "stroke-dasharray": "2 4" }),
       s("text", { x: area.right, y: label.at - 4, "text-anchor": "end" }, `${shorten(label.label, 30)} (no model)`));
-  for (const arm of points) root.append(costPoint(arm, xs, ys));
-  const taken = [];
+  const taken = points.map((arm) => ({ from: xs(arm.tokens) - 8, width: 16, y: ys(arm.score) }));
   for (const arm of points) root.append(costLabel(arm, xs, ys, area, taken));
+  for (const arm of points) root.append(costPoint(arm, xs, ys));
   byId("cost-note").textContent = "Up and to the left is better" + (HEAD.metric.share ? "." : " where a higher score is; for errors, down and to the left.")
     + " Whiskers: the intervals of the table.";
 }
@@ -37,7 +37,7 @@ function costPoint(arm, xs, ys) {
 
 // Beside its point, on the side that has room; moved up or down while it would cover another label.
 function costLabel(arm, xs, ys, area, taken) {
-  const x = xs(arm.tokens), text = shorten(arm.label, 28), width = 7 * text.length, left = x + 12 + width > area.right + 16;
+  const x = xs(arm.tokens), text = shorten(arm.label, 28), width = 7 * text.length, left = x + 12 + width > area.right;
   const box = { from: left ? x - 12 - width : x + 12, y: ys(arm.score) };
   const covers = () => taken.some((other) => Math.abs(other.y - box.y) < 15 && box.from < other.from + other.width && other.from < box.from + width);
   for (let tries = 1; covers() && tries < 12; tries++) box.y = ys(arm.score) + (tries % 2 ? -8 : 8) * tries;

@@ -51,7 +51,7 @@ async function showDetail() {
   const updates = step.updates.map((update) => { const view = updateView(update, memory, step); memory = update.lines; return view; });
   const first = step.updates.filter((u) => u.w === "before").length;
   const read = first ? step.updates[first - 1].lines : step.before;
-  box.replaceChildren(
+  refill(box,
     h("h2", {}, `${arm.label} · ${walk.sequence} · step ${step.t}`),
     h("div", { class: "badges" },
       has(i, "right") && badge("right", "good"), has(i, "wrong") && badge("wrong", "bad"), has(i, "failed") && badge("failed", "bad"),
@@ -62,7 +62,7 @@ async function showDetail() {
     step.f && [h("h3", {}, "Failure"), failureView(step.f)],
     step.u && h("p", { class: "note" }, usageText(step.u)),
     read && (first || !updates.length) ? [h("h3", {}, "Memory that the answer was given from"), linesView(read)] : null,
-    updates.slice(first), promptsView(i) || "");
+    updates.slice(first), promptsView(i));
   box.scrollTop = 0;
 }
 function startDetail() { onChoice(() => { showDetail(); }); }

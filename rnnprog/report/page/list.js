@@ -23,8 +23,12 @@ function drawRows() {
   for (let k = first; k < last; k++) rows.push(rowOf(k, top + (k - first) * ROW));
   if (!count) rows.push(h("p", { class: "note" }, "No step matches."));
   space.replaceChildren(...rows);
+  const walk = count ? walkOf(shownStep(Math.min(count - 1, Math.floor(list.scrollTop / scale)))) : null;
+  byId("list-caption").textContent = walk ? `${HEAD.arms[walk.arm].label} · ${walk.sequence}${seeded() ? ` · seed ${walk.seed}` : ""}` : "";
   list.setAttribute("aria-activedescendant", chosen.step >= 0 ? `row-${chosen.step}` : "");
 }
+
+const seeded = () => HEAD.walks.some((walk) => walk.seed !== HEAD.walks[0].seed);
 
 function rowOf(k, top) {
   const i = shownStep(k), walk = walkOf(i), kind = has(i, "wrong") ? "wrong" : has(i, "right") ? "right" : "";

@@ -22,7 +22,7 @@ function drawTimeline() {
   });
   const { root, area, xs, ys } = timelineFrame;
   if (budget && known.length) root.append(s("path", { d: `M${area.left},${ys(budget)}H${area.right}`, stroke: "var(--bad)", "stroke-dasharray": "5 4", opacity: 0.7 }),
-    s("text", { x: area.right, y: ys(budget) - 5, "text-anchor": "end" }, `budget ${plain(budget)} tokens`));
+    s("text", { x: area.left + 6, y: ys(budget) - 5 }, `budget ${plain(budget)} tokens`));
   root.append(s("path", { d: stairs(known, walk, xs, ys), fill: "none", stroke: styleOf(walk.arm).colour, "stroke-width": 1.8 }));
   drawEvents(root, walk, xs, ys, area);
   drawStrip(root, walk, xs, area);
