@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from rnnprog.errors import TraceError
 from rnnprog.memory import Value
+from rnnprog.metrics import MetricLike, get_metric
 from rnnprog.trace import Fields, Result
 from rnnprog.trace_io import read_traces, write_traces
 
@@ -26,21 +27,38 @@ _NOT_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class MetricSpec(Value):
-    """What a step is scored by.
+    """What a step is scored by, and how the score is written.
 
     Attributes:
-        name: as shown, e.g. ``accuracy`` or ``absolute error``.
+        name: as :func:`rnnprog.metrics.get_metric` reads it, e.g. ``accuracy`` or ``mae[temp_max]``.
         higher_is_better: direction; ``False`` for errors and losses.
-        binary: a step scores 1 or 0, so that it makes sense to call it right or wrong.
-        unit: unit of the score, e.g. ``°C``; empty for shares, which are shown in percent.
-        field: the output field that is scored; ``None`` scores all fields that the target has.
+        binary: a step scores 1 or 0, so that it makes sense to call it right or wrong; shown in percent.
+        unit: unit of the score, e.g. ``°C``; empty for shares and plain numbers.
     """
 
     name: str = "accuracy"
     higher_is_better: bool = True
     binary: bool = True
     unit: str = ""
-    field: str | None = None
+
+    @classmethod
+    def of(cls, metric: MetricLike, unit: str = "") -> MetricSpec:
+        """Describe a metric by its name.
+
+        Args:
+            metric: a metric or its name.
+            unit: unit of the scored output.
+
+        Raises:
+            ConfigurationError: no such metric.
+
+        Example:
+            >>> MetricSpec.of("mae[temp_max]", unit="°C").higher_is_better
+            False
+        """
+        found = get_metric(metric)
+        binary = found.unit == "share" and found.step is not None and found.corpus is None
+        return cls(name=found.name, higher_is_better=found.better == "higher", binary=binary, unit=unit)
 
 
 class Figure(Value):
@@ -70,7 +88,7 @@ class ArmRun(Value):
         seed: the seed.
         result: traces, timings and seconds.
         scores: score of each step by sequence id, in the order of the records; ``None`` marks a step without a
-            score. Left empty, steps are scored by comparing prediction and target.
+            score. Left empty, the metric scores the steps when the page is drawn.
         prompts: path of a JSONL file with the prompts sent, relative to ``result.json``; one line
             ``{"id", "phase", "prompt", "completion"}`` a call, ``id`` being that of the prediction.
     """

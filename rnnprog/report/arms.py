@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnprog.exam_result import Arm, ExamResult, Figure
+from rnnprog.report.carry import carry_items
 from rnnprog.report.columns import FLAGS, Columns, Walk
 from rnnprog.report.intervals import mean_over_groups, share
 
@@ -41,7 +42,7 @@ class ArmRow:
         updates: updates of the memory that changed it.
         verdicts: how often the guard decided what.
         dropped: items that the budget removed.
-        retention: mean share of a memory's lines that the next version keeps.
+        retention: mean share of a memory's items that a rewrite keeps word for word; ``None`` if never recorded.
     """
 
     label: str
@@ -114,7 +115,7 @@ def _row(arm: Arm, walks: list[Walk], columns: Columns) -> ArmRow:
         updates=int((flags & FLAGS["changed"] > 0).sum()),
         dropped=sum(len(u.dropped) for u in updates),
         verdicts=dict(Counter(v.decision for u in updates for v in u.verdicts)),
-        retention=arm.figures["retention"].value if "retention" in arm.figures else None,
+        retention=_retention(walks),
     )
 
 
@@ -128,6 +129,21 @@ def _score(walks: list[Walk], columns: Columns) -> Figure:
         sums[i] += np.nansum(values, dtype=np.float64)
         counts[i] += int(np.isfinite(values).sum())
     return mean_over_groups(sums, counts)
+
+
+def _retention(walks: list[Walk]) -> float | None:
+    """Mean over the updates that changed the memory of the share of items that survived word for word."""
+    kept: list[float] = []
+    for walk in walks:
+        items = carry_items(walk.trace.initial)
+        for update in walk.trace.updates:
+            if update.digest == update.parent:
+                continue
+            newer = carry_items(update.carry)
+            if items and newer is not None:
+                kept.append(len(items & newer) / len(items))
+            items = newer
+    return sum(kept) / len(kept) if kept else None
 
 
 def _last(walks: list[Walk], columns: Columns) -> Figure:

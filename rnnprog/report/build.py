@@ -8,9 +8,11 @@ from typing import Union
 
 from rnnprog.errors import TraceError
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec, read_exam
+from rnnprog.metrics import default_metric
 from rnnprog.report.columns import columns_of
 from rnnprog.report.page import render
 from rnnprog.report.prompts import Prompts, read_prompts
+from rnnprog.report.quiet import no_collection
 from rnnprog.trace import Result, Trace
 from rnnprog.trace_io import read_traces
 
@@ -39,12 +41,16 @@ def build(source: Source, out: str | Path) -> Path:
         >>> page.name
         'page.html'
     """
-    exam, folder = (source, None) if isinstance(source, ExamResult) else (load(source), _folder(source))
+    with no_collection():
+        exam, folder = (source, None) if isinstance(source, ExamResult) else (load(source), _folder(source))
+        return _write(exam, folder, Path(out))
+
+
+def _write(exam: ExamResult, folder: Path | None, out: Path) -> Path:
     if not exam.steps:
         raise TraceError("nothing to show: the result holds no recorded step")
     prompts = _prompts(exam, folder)
     columns = columns_of(exam, {key: frozenset(found) for key, found in prompts.items()})
-    out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     with partial.open("w", encoding="utf-8", errors="replace") as file:
@@ -97,9 +103,8 @@ def exam_of(
 def load(path: str | Path) -> ExamResult:
     """Read a result or a trace, whichever the path holds."""
     path = Path(path)
-    if path.suffix == ".jsonl":
-        return exam_of(_as_result(tuple(read_traces(path))))
-    return read_exam(path)
+    with no_collection():
+        return exam_of(_as_result(tuple(read_traces(path)))) if path.suffix == ".jsonl" else read_exam(path)
 
 
 def _as_result(traces: tuple[Trace, ...]) -> Result:
@@ -107,12 +112,11 @@ def _as_result(traces: tuple[Trace, ...]) -> Result:
 
 
 def _metric(result: Result) -> MetricSpec:
-    for record in result.records:
-        for name, value in (record.target or {}).items():
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return MetricSpec(name="mean absolute error", higher_is_better=False, binary=False, field=name)
-            return MetricSpec()
-    return MetricSpec()
+    target = next((record.target for record in result.records if record.target), None)
+    if target is None:
+        judges = any(u.feedback is not None and u.feedback.kind == "judge" for t in result.traces for u in t.updates)
+        return MetricSpec.of("judged" if judges else "accuracy")
+    return MetricSpec.of(default_metric({name: type(value) for name, value in target.items()}))
 
 
 def _folder(path: str | Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-__all__ = ["HEADING", "ITEM", "carry_lines"]
+__all__ = ["HEADING", "ITEM", "carry_items", "carry_lines"]
 
 HEADING = "#"
 ITEM = "-"
@@ -33,8 +33,8 @@ def carry_lines(carry: JsonValue) -> list[str]:
         return [ITEM + _short(entry) for entry in carry]
     if not isinstance(carry, dict):
         return [ITEM + _short(carry)]
-    sections = carry.get("sections")
-    if isinstance(sections, list) and all(isinstance(s, dict) and "items" in s for s in sections):
+    sections = _sections(carry)
+    if sections is not None:
         return _memory_lines(sections)
     lines: list[str] = []
     for key, value in carry.items():
@@ -43,6 +43,24 @@ def carry_lines(carry: JsonValue) -> list[str]:
         else:
             lines.append(f"{ITEM}{key}: {_short(value)}")
     return lines
+
+
+def carry_items(carry: JsonValue) -> frozenset[tuple[str, str]] | None:
+    """Return the entries of a memory as (section key, text); ``None`` if the carry is none.
+
+    The dumped memory is read as it stands, without validating it again: a page reads a hundred thousand of them.
+    """
+    sections = _sections(carry)
+    if sections is None and isinstance(carry, dict):
+        sections = _sections(carry.get("memory"))
+    return None if sections is None else frozenset((s.get("key", ""), item) for s in sections for item in s["items"])
+
+
+def _sections(carry: JsonValue) -> list[Any] | None:
+    sections = carry.get("sections") if isinstance(carry, dict) else None
+    if isinstance(sections, list) and all(isinstance(s, dict) and "items" in s for s in sections):
+        return sections
+    return None
 
 
 def _memory_lines(sections: list[Any]) -> list[str]:

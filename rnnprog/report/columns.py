@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnprog.exam_result import Arm, ArmRun, ExamResult
-from rnnprog.report.scores import StepScore, score_trace
+from rnnprog.exam_result import ExamResult
+from rnnprog.report.scores import StepScore, score_run
 from rnnprog.trace import StepRecord, Trace, Update
 
 __all__ = ["FLAGS", "UNKNOWN", "Columns", "Walk", "columns_of"]
@@ -114,19 +114,14 @@ def columns_of(exam: ExamResult, prompts: Mapping[tuple[int, int], frozenset[str
     for a, arm in enumerate(exam.arms):
         for r, run in enumerate(arm.runs):
             ids = (prompts or {}).get((a, r), frozenset())
+            scores = score_run(run, exam.metric)
             for trace in run.result.traces:
                 walk = Walk(arm=a, run=r, seed=run.seed, trace=trace, offset=offset, prompts=ids)
                 columns.walks.append(walk)
-                _fill(columns, walk, score_trace(trace, exam.metric, run), texts)
+                _fill(columns, walk, scores[trace.sequence], texts)
                 offset += len(walk)
     columns.texts = list(texts)
     return columns
-
-
-def arm_of(exam: ExamResult, walk: Walk) -> tuple[Arm, ArmRun]:
-    """Return the arm and the run that a walk belongs to."""
-    arm = exam.arms[walk.arm]
-    return arm, arm.runs[walk.run]
 
 
 def _fill(columns: Columns, walk: Walk, scores: list[StepScore], texts: dict[str, int]) -> None:
@@ -134,7 +129,7 @@ def _fill(columns: Columns, walk: Walk, scores: list[StepScore], texts: dict[str
     for i, (record, score) in enumerate(zip(walk.trace.records, scores, strict=True), start=walk.offset):
         for update in record.updates:
             length = length if update.tokens is None else update.tokens
-        usage = record.total_usage.values()
+        usage = [u for ledger in (record.usage, *(update.usage for update in record.updates)) for u in ledger.values()]
         columns.flags[i] = _flags(record, score, record.id in walk.prompts)
         columns.score[i] = np.nan if score.score is None else score.score
         columns.length[i] = length

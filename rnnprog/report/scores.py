@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from rnnprog.exam_result import ArmRun, MetricSpec
-from rnnprog.trace import StepRecord, Trace
+from rnnprog.metrics import cases, right, score_steps
 
-__all__ = ["StepScore", "score_trace"]
+__all__ = ["StepScore", "score_run"]
 
 
 @dataclass(frozen=True)
@@ -19,55 +17,41 @@ class StepScore:
 
     Attributes:
         score: in units of the metric; ``None`` where it cannot be said.
-        right: whether the step counts as right; ``None`` where the metric knows no right and wrong.
+        right: whether the step counts as right; ``None`` where right and wrong make no sense.
     """
 
     score: float | None
     right: bool | None
 
 
-def score_trace(trace: Trace, metric: MetricSpec, run: ArmRun | None = None) -> list[StepScore]:
-    """Score every step of a trace.
+def score_run(run: ArmRun, metric: MetricSpec) -> dict[str, list[StepScore]]:
+    """Score every step of a run, by sequence id, in the order of the records.
 
-    Scores that the exam worked out are taken as they are. Otherwise the prediction is compared with the target:
-    a binary metric asks for equality and counts a failed step as wrong; any other takes the absolute error and leaves a
-    failed step without a score. Where there is no target, the feedback's own verdict counts.
+    Scores that the exam worked out are taken as they are; otherwise the metric of that name scores the steps. A
+    step is right if a binary metric gives it 1; under any other metric, if every output is equal to its target, unless a
+    target is a real number, which nothing ever hits.
+
+    Raises:
+        ConfigurationError: no metric has that name, or it does not fit the predictions.
     """
-    given = run.scores.get(trace.sequence) if run else None
-    if given is not None and len(given) == len(trace.records):
-        return [StepScore(score, (score >= 1.0) if metric.binary and score is not None else None) for score in given]
-    judged = {u.of: u.feedback for u in trace.updates if u.feedback is not None}
-    scores = []
-    for record in trace.records:
-        if record.target is not None:
-            scores.append(_against_target(record, metric))
-            continue
-        feedback = judged.get(record.id)
-        if feedback is None:
-            scores.append(StepScore(None, None))
-        elif metric.binary:
-            value = None if feedback.correct is None else float(feedback.correct)
-            scores.append(StepScore(value, feedback.correct))
+    given = run.scores or _scores(run, metric)
+    told: dict[str, list[StepScore]] = {}
+    for trace in run.result.traces:
+        scores = given.get(trace.sequence, ())
+        if metric.binary:
+            told[trace.sequence] = [StepScore(value, None if value is None else value >= 1.0) for value in scores]
         else:
-            scores.append(StepScore(feedback.score, feedback.correct))
-    return scores
+            hits = (None if _has_float(case.target) else right(case) for case in cases(trace))
+            told[trace.sequence] = [StepScore(value, hit) for value, hit in zip(scores, hits, strict=True)]
+    return told
 
 
-def _against_target(record: StepRecord, metric: MetricSpec) -> StepScore:
-    target = record.target or {}
-    fields = [metric.field] if metric.field else [name for name in target]
-    if metric.binary:
-        right = record.prediction is not None and all(record.prediction.get(n) == target.get(n) for n in fields)
-        return StepScore(float(right), right)
-    if record.prediction is None:
-        return StepScore(None, None)
-    errors = [_error(record.prediction.get(name), target.get(name)) for name in fields]
-    known = [error for error in errors if error is not None]
-    return StepScore(sum(known) / len(known) if known else None, None)
+def _scores(run: ArmRun, metric: MetricSpec) -> dict[str, tuple[float | None, ...]]:
+    scored = score_steps(run.result, metric.name)
+    pairs = zip(scored.cases, scored.values.tolist(), strict=True)
+    by_step = {(case.sequence, case.t): value for case, value in pairs if math.isfinite(value)}
+    return {t.sequence: tuple(by_step.get((t.sequence, r.t)) for r in t.records) for t in run.result.traces}
 
 
-def _error(said: JsonValue, true: JsonValue) -> float | None:
-    if not isinstance(said, (int, float)) or not isinstance(true, (int, float)):
-        return None
-    error = abs(float(said) - float(true))
-    return error if math.isfinite(error) else None
+def _has_float(target: object) -> bool:
+    return isinstance(target, dict) and any(isinstance(value, float) for value in target.values())

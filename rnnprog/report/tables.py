@@ -120,6 +120,7 @@ def memory_table(rows: list[ArmRow]) -> Table:
     )
     columns = ("arm", "mean tokens", "most tokens", "versions", "repaired", "old one kept", "items dropped", "retention")
     note = "Versions: steps after which the memory differed. Repaired and old one kept: decisions of the guard."
+    note += " Retention: share of items that a rewrite keeps word for word."
     return Table("Memory", columns, cells, tuple(row.role for row in shown), note)
 
 
