@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -27,8 +28,24 @@ def pack(data: bytes, level: int = 6) -> str:
 
 
 def pack_json(value: object) -> str:
-    """Pack a JSON value; NaN is refused, for a browser cannot read it."""
-    return pack(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str).encode())
+    """Pack a JSON value; numbers that JSON does not have (NaN, infinity) become texts."""
+    try:
+        text = _dump(value)
+    except ValueError:
+        text = _dump(_finite(value))
+    return pack(text.encode("utf-8", "replace"))
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    return [_finite(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def detail_blocks(columns: Columns) -> Iterator[str]:

@@ -19,6 +19,7 @@ from rnnprog.trace import Failure, Feedback, Result, Sequence, Step, StepRecord,
 __all__ = ["NOTE", "sample_exam", "sample_trace"]
 
 NOTE = "Made-up data for looking at the page: nothing here was measured."
+_BUDGET = 220
 _SKY = ("sun", "rain", "drizzle", "snow", "fog")
 
 
@@ -43,8 +44,8 @@ def sample_exam(sequences: int = 8, steps: int = 40, seeds: int = 2, seed: int =
         return Arm(label=label, role=role, runs=runs)
 
     arms = (
-        arm("reflective", "reflective", lambda t: 0.52 + 0.26 * (1 - 0.9**t), budget=220),
-        arm("reflective, labels 5 late", "reflective", lambda t: 0.52 + 0.2 * (1 - 0.93**t), budget=220, delay=5),
+        arm("reflective", "reflective", lambda t: 0.52 + 0.26 * (1 - 0.9**t), budget=_BUDGET),
+        arm("reflective, labels 5 late", "reflective", lambda t: 0.52 + 0.2 * (1 - 0.93**t), budget=_BUDGET, delay=5),
         arm("full history", "full_history", lambda t: 0.56 + 0.14 * (1 - 0.9**t)),
         arm("empty memory", "empty_memory", lambda t: 0.53),
         arm("zero-shot", "zero_shot", lambda t: 0.51),
@@ -65,7 +66,7 @@ def sample_exam(sequences: int = 8, steps: int = 40, seeds: int = 2, seed: int =
         )
         for a, d, lo, hi, p, v in said
     )
-    config: dict[str, JsonValue] = {"memory budget": 220, "model": "none (made up)", "correction": "Holm", "seed": seed}
+    config: dict[str, JsonValue] = {"memory budget": _BUDGET, "model": "none (made up)", "correction": "Holm", "seed": seed}
     return ExamResult(
         task="weather (made up)",
         metric=MetricSpec(),
@@ -80,7 +81,7 @@ def sample_exam(sequences: int = 8, steps: int = 40, seeds: int = 2, seed: int =
 def sample_trace(steps: int = 12, seed: int = 7) -> Trace:
     """Return one made-up walk of the reflective arm."""
     data = _sequence("station-00", steps, random.Random(seed))
-    return _walk("reflective", data, lambda t: 0.55 + 0.01 * t, random.Random(seed), {"budget": 220})
+    return _walk("reflective", data, lambda t: 0.55 + 0.01 * t, random.Random(seed), {"budget": _BUDGET})
 
 
 def _sequence(name: str, steps: int, rng: random.Random) -> Sequence:
@@ -200,9 +201,10 @@ def _learn(memory: Memory, record: StepRecord, rng: random.Random) -> tuple[Memo
     elif chance < 0.09:
         verdicts += (Verdict(check="forged markers", decision="repaired", reason="a field marker was broken up"),)
     dropped: tuple[tuple[str, str], ...] = ()
-    if len(after.section("errors").items) > 4:
-        dropped = (("errors", after.section("errors").items[-1]),)
-        after = after.with_items("errors", after.section("errors").items[:-1])
+    while len(after.render()) // 4 > _BUDGET or len(after.section("errors").items) > 6:
+        section = max(after.section("errors"), after.section("facts"), key=lambda s: len(s.items) * (1 + (s.key == "errors")))
+        dropped += ((section.key, section.items[-1]),)
+        after = after.with_items(section.key, section.items[:-1])
     outcome = f"Predicted {said}, and it was {truth}: {'right' if right else 'wrong'}."
     return after, Update(
         of=record.id,

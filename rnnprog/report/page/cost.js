@@ -2,11 +2,8 @@
 function drawCost() {
   const box = byId("cost"), known = HEAD.arms.map((arm, index) => ({ ...arm, index })).filter((arm) => arm.score !== null);
   const points = known.filter((arm) => arm.tokens > 0), floors = known.filter((arm) => arm.tokens === 0);
-  if (!points.length) {
-    box.replaceChildren(h("p", { class: "note" }, "No arm has both a score and a count of tokens."));
-    box.style.height = "auto";
-    return;
-  }
+  box.closest("section").hidden = points.length < 2;
+  if (points.length < 2) return;
   const values = known.flatMap((arm) => [arm.score, arm.lo, arm.hi]).filter((v) => v !== null && v !== undefined);
   const [bottom, top] = pad(Math.min(...values), Math.max(...values), HEAD.metric.share);
   const least = Math.min(...points.map((p) => p.tokens)), most = Math.max(...points.map((p) => p.tokens));
@@ -15,15 +12,24 @@ function drawCost() {
     yText: (v) => (HEAD.metric.share ? plain(100 * v) : plain(v)),
     x: (a, b) => logarithmic(least / 1.6, most * 1.9, a, b), y: (a, b) => linear(bottom, top, a, b),
   });
+  const crowded = (y) => points.some((p) => xs(p.tokens) > area.right - 190 && Math.abs(ys(p.score) - y + 6) < 18);
   for (const label of spread(floors.map((floor) => ({ ...floor, y: ys(floor.score) })), 14, area.top, area.bottom))
     root.append(s("path", { d: `M${area.left},${label.y}H${area.right}`, stroke: "var(--floor)", "stroke-dasharray": "2 4" }),
-      s("text", { x: area.right, y: label.at - 4, "text-anchor": "end" }, `${shorten(label.label, 30)} (no model)`));
+      s("text", { x: crowded(label.at) ? area.left + 6 : area.right, y: label.at - 4, "text-anchor": crowded(label.at) ? "start" : "end" }, `${shorten(label.label, 30)} (no model)`));
   const taken = points.map((arm) => ({ from: xs(arm.tokens) - 8, width: 16, y: ys(arm.score) }));
-  for (const arm of points) root.append(costLabel(arm, xs, ys, area, taken));
+  const wide = box.clientWidth > 460;
+  box.parentElement.querySelector(".legend")?.remove();
+  if (wide) for (const arm of points) root.append(costLabel(arm, xs, ys, area, taken));
+  else box.after(costLegend(points));
   for (const arm of points) root.append(costPoint(arm, xs, ys));
   byId("cost-note").textContent = "Up and to the left is better" + (HEAD.metric.share ? "." : " where a higher score is; for errors, down and to the left.")
     + " Whiskers: the intervals of the table.";
 }
+
+const costLegend = (points) => h("div", { class: "legend" }, points.map((arm) => {
+  const { colour, shape } = styleOf(arm.index);
+  return h("span", {}, s("svg", { viewBox: "0 0 20 12" }, s("path", { d: shapePath(shape, 10, 6, 5), fill: colour })), arm.label);
+}));
 
 function costPoint(arm, xs, ys) {
   const { colour, shape } = styleOf(arm.index), x = xs(arm.tokens), y = ys(arm.score), group = s("g", {});

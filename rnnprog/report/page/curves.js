@@ -2,13 +2,15 @@
 function drawCurves(box, curves, { yTitle, yText, tipText, floors = [], zero = false, share = false }) {
   const solid = curves.filter((curve) => HEAD.arms[curve.arm].role !== "floor");
   const shown = solid.length ? solid : curves;
-  if (!shown.length) { box.hidden = true; return; }
+  if (!shown.length) { box.closest("section").hidden = true; return; }
   const wide = box.clientWidth > 460, flat = (pick) => shown.flatMap(pick).filter((v) => v !== null);
   const low = Math.min(...flat((c) => [...c.y, ...c.lo]), ...floors.map((f) => f.score));
   const high = Math.max(...flat((c) => [...c.y, ...c.hi]), ...floors.map((f) => f.score));
   const [bottom, top] = pad(zero ? 0 : low, high, share), last = Math.max(...shown.flatMap((c) => c.x));
+  const longest = Math.max(...[...shown.map((c) => HEAD.arms[c.arm]), ...floors].map((arm) => arm.label.length));
+  const room = Math.min(7.2 * longest + 22, 0.36 * box.clientWidth), letters = Math.floor((room - 20) / 7);
   const { root, area, xs, ys } = frame(box, {
-    margin: { left: 46, right: wide ? 168 : 12, top: 22, bottom: 42 }, xTitle: "step of the sequence", yTitle, yText,
+    margin: { left: 46, right: wide ? room : 12, top: 22, bottom: 42 }, xTitle: "step of the sequence", yTitle, yText,
     x: (a, b) => linear(0, Math.max(last, 1), a, b), y: (a, b) => linear(bottom, top, a, b),
   });
   const labels = [];
@@ -18,24 +20,25 @@ function drawCurves(box, curves, { yTitle, yText, tipText, floors = [], zero = f
     labels.push({ y: at, text: floor.label, colour: "var(--floor)" });
   }
   for (const curve of shown) {
-    const { colour, dash } = styleOf(curve.arm), known = curve.x.map((_, i) => i).filter((i) => curve.lo[i] !== null);
+    const { colour } = styleOf(curve.arm), known = curve.x.map((_, i) => i).filter((i) => curve.lo[i] !== null);
     const edge = (side) => known.map((i) => `${xs(curve.x[i])},${ys(Math.max(bottom, Math.min(top, side[i])))}`);
-    if (known.length > 1) root.append(s("path", { d: `M${edge(curve.hi).join("L")}L${edge(curve.lo).reverse().join("L")}Z`, fill: colour, opacity: 0.1 }));
+    if (known.length > 1) root.append(s("path", { d: `M${edge(curve.hi).join("L")}L${edge(curve.lo).reverse().join("L")}Z`, fill: colour, class: "band" }));
   }
   for (const curve of shown) {
     const { colour, dash } = styleOf(curve.arm), points = curve.x.map((x, i) => `${xs(x)},${ys(curve.y[i])}`);
-    root.append(s("path", { d: `M${points.join("L")}`, fill: "none", stroke: colour, "stroke-width": 2, "stroke-dasharray": dash, "stroke-linejoin": "round" }));
+    root.append(s("path", { d: `M${points.join("L")}`, fill: "none", stroke: colour, "stroke-width": 2, "stroke-dasharray": dash, "stroke-linejoin": "round", class: "line" }));
     labels.push({ y: ys(curve.y[curve.y.length - 1]), text: HEAD.arms[curve.arm].label, colour });
   }
-  if (wide) directLabels(root, labels, area);
-  else box.append(narrowLegend(labels));
+  if (wide) directLabels(root, labels, area, letters);
+  box.parentElement.querySelector(".legend")?.remove();
+  if (!wide) box.after(narrowLegend(labels));
   hoverCurves(root, box, shown, { area, xs, ys, tipText });
 }
 
-function directLabels(root, labels, area) {
+function directLabels(root, labels, area, letters) {
   for (const label of spread(labels, 15, area.top + 4, area.bottom))
     root.append(s("path", { d: `M${area.right + 3},${label.y}L${area.right + 12},${label.at}`, stroke: label.colour, fill: "none", opacity: 0.6 }),
-      s("text", { class: "label", x: area.right + 16, y: label.at + 4, style: `fill:${label.colour}` }, shorten(label.text, 23), s("title", {}, label.text)));
+      s("text", { class: "label", x: area.right + 16, y: label.at + 4, style: `fill:${label.colour}` }, shorten(label.text, letters), s("title", {}, label.text)));
 }
 const shorten = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 const narrowLegend = (labels) => h("div", { class: "legend" }, labels.map((label) =>
@@ -72,7 +75,10 @@ function drawLearning() {
     + (floors.length ? " Dotted: floors, over all steps." : "");
 }
 
+// With a single walk the timeline below shows the same, step by step.
 function drawLengths() {
+  const walks = HEAD.walks.filter((walk) => HEAD.arms[walk.arm].role !== "floor");
+  if (walks.length < 2) { byId("lengths").closest("section").hidden = true; return; }
   drawCurves(byId("lengths"), HEAD.lengths, {
     yTitle: "memory length (tokens, mean)", zero: true, yText: plain,
     tipText: (c, i) => `${plain(c.y[i])} tokens`,

@@ -11,11 +11,22 @@ async function main() {
   keepDrawn(byId("learning"), drawLearning);
   keepDrawn(byId("cost"), drawCost);
   keepDrawn(byId("lengths"), drawLengths);
-  addEventListener("beforeprint", () => { byId("settings").open = true; });
+  preparePrint();
   const first = HEAD.walks.find((walk) => walk.length && HEAD.arms[walk.arm].role === "arm") || HEAD.walks.find((walk) => walk.length);
   choose(first.offset + first.length - 1, "start");
   document.documentElement.dataset.ready = "yes";
 }
+// Charts are drawn in pixels: for paper they are drawn again, as wide as the paper.
+function preparePrint() {
+  const draw = () => { drawLearning(); drawCost(); drawLengths(); drawTimeline(); };
+  addEventListener("beforeprint", () => {
+    byId("settings").open = true;
+    document.querySelector("main").style.width = "680px";
+    draw();
+  });
+  addEventListener("afterprint", () => { document.querySelector("main").style.width = ""; draw(); });
+}
+
 main().catch((error) => {
   document.querySelector("main").prepend(h("p", { class: "warning", role: "alert" }, `This page could not open its data: ${error}`));
   throw error;

@@ -11,6 +11,7 @@ const eventMark = (shape, colour, x, y) => s("path", { d: eventPath(shape, x, y)
 let timelineFrame = null;
 
 function drawTimeline() {
+  drawValues();
   const walk = chosen.walk, box = byId("timeline"), budget = HEAD.arms[walk.arm].budget;
   const known = []; // [step index, length]
   for (let i = 0; i < walk.length; i++) if (COLUMNS.length[walk.offset + i] >= 0) known.push([i, COLUMNS.length[walk.offset + i]]);
@@ -119,6 +120,7 @@ function noteWalk() {
   const { walk } = chosen, end = walk.offset + walk.length;
   let right = 0, wrong = 0;
   for (let i = walk.offset; i < end; i++) { right += has(i, "right"); wrong += has(i, "wrong"); }
-  byId("walk-note").textContent = `${walk.length.toLocaleString("en-US")} steps` + (right + wrong ? `, ${scored(right / (right + wrong))} right` : "")
+  const name = `${HEAD.arms[walk.arm].label}, ${walk.sequence}${seeded() ? `, seed ${walk.seed}` : ""}`;
+  byId("walk-note").textContent = `${name}: ${walk.length.toLocaleString("en-US")} steps` + (right + wrong ? `, ${scored(right / (right + wrong))} right` : "")
     + (walk.error ? `. Broke off: ${walk.error}` : "") + ". Click a step to open it below.";
 }
