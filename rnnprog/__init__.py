@@ -33,7 +33,9 @@ from rnnprog.feedback import FeedbackSource, JudgeFeedback, Label, Nobody, Rule
 from rnnprog.guard import DEFAULT_GUARD, Guard
 from rnnprog.memory import Memory, MemoryDiff
 from rnnprog.module import Asked, RecurrentModule
+from rnnprog.observer import TraceFile
 from rnnprog.recording import FailurePolicy, Recording
+from rnnprog.run import run
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema, SectionSpec
 from rnnprog.state import State
 from rnnprog.tokens import get_tokenizer
@@ -83,6 +85,7 @@ __all__ = [
     "Timing",
     "Trace",
     "TraceError",
+    "TraceFile",
     "Update",
     "Usage",
     "ZeroShot",
@@ -91,5 +94,6 @@ __all__ = [
     "get_tokenizer",
     "make_cell",
     "read_traces",
+    "run",
     "write_traces",
 ]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rnnprog.errors import TraceError
 from rnnprog.trace import FORMAT, StepRecord, Trace
 
-__all__ = ["read_traces", "to_lines", "write_traces"]
+__all__ = ["read_traces", "step_line", "to_lines", "write_traces"]
 
 
 def to_lines(trace: Trace) -> Iterator[str]:
@@ -22,11 +22,14 @@ def to_lines(trace: Trace) -> Iterator[str]:
     head = trace.model_dump(mode="json", exclude={"records", "final", "unanswered", "error"})
     yield _dump({"line": "start", "format": FORMAT, **head})
     for record in trace.records:
-        yield _dump(
-            {"line": "step", "sequence": trace.sequence, **record.model_dump(mode="json", exclude_defaults=True)}
-        )
+        yield step_line(trace.sequence, record)
     tail = trace.model_dump(mode="json", include={"sequence", "final", "unanswered", "error"})
     yield _dump({"line": "end", **tail})
+
+
+def step_line(sequence: str, record: StepRecord) -> str:
+    """Return the JSON line of one step."""
+    return _dump({"line": "step", "sequence": sequence, **record.model_dump(mode="json", exclude_defaults=True)})
 
 
 def write_traces(traces: Iterable[Trace], path: str | Path) -> Path:
