@@ -22,9 +22,7 @@ from rnnprog.report.prompts import Prompts
 
 __all__ = ["SCRIPTS", "head_of", "render"]
 
-SCRIPTS = (
-    "dom theme inflate data numbers scale legend chart curves cost walk values timeline filter list diff prompts detail keys main"
-).split()
+SCRIPTS = ["dom", "theme", "inflate", "data", "numbers", "scale", "legend", "chart", "curves", "cost", "walk", "values", "timeline", "filter", "list", "diff", "prompts", "detail", "keys", "main"]
 """The script's parts in the order in which they are joined; each is one idea."""
 
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
@@ -120,7 +118,10 @@ def _definitions(exam: ExamResult) -> str:
         programs = {json.dumps(run.result.program, sort_keys=True, ensure_ascii=False) for run in arm.runs}
         rows |= {f"program of {arm.label}": text for text in sorted(programs) if text != "{}"}
     rows |= {f"version of {name}": version for name, version in exam.versions.items()}
-    told = ((name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) for name, value in rows.items())
+    told = (
+        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for name, value in rows.items()
+    )
     return "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in told)
 
 

@@ -118,7 +118,16 @@ def memory_table(rows: list[ArmRow]) -> Table:
         )
         for row in shown
     )
-    columns = ("arm", "mean tokens", "most tokens", "versions", "repaired", "old one kept", "items dropped", "retention")
+    columns = (
+        "arm",
+        "mean tokens",
+        "most tokens",
+        "versions",
+        "repaired",
+        "old one kept",
+        "items dropped",
+        "retention",
+    )
     note = "Versions: steps after which the memory differed. Repaired and old one kept: decisions of the guard."
     note += " Retention: share of items that a rewrite keeps word for word."
     return Table("Memory", columns, cells, tuple(row.role for row in shown), note)
