@@ -88,6 +88,10 @@ class MemorySchema(Value):
         """Return the memory before the first step: every heading, and the items of ``start``."""
         return Memory(sections=tuple(MemorySection(key=s.key, title=s.title, items=s.start) for s in self.sections))
 
+    def bare(self) -> Memory:
+        """Return the headings alone, without items."""
+        return Memory(sections=tuple(MemorySection(key=s.key, title=s.title) for s in self.sections))
+
     def describe(self) -> str:
         """Return the sections as the rewrite prompt explains them, one line each."""
         return "\n".join(f"## {s.title}" + (f": {s.about}" if s.about else "") for s in self.sections)

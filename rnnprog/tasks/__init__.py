@@ -1,0 +1,1 @@
+"""Tasks: sequences, a signature, a metric and feedback, by name."""
