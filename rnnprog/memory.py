@@ -43,6 +43,12 @@ def well_formed(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _one_line(item: str) -> str:
+    if item.isprintable() and "  " not in item and not item.startswith(" ") and not item.endswith(" "):
+        return item  # the rule, and this is on the hot path; line breaks and half surrogates are not printable
+    return " ".join(well_formed(item).split())
+
+
 class MemorySection(Value):
     """One headed part of a memory.
 
@@ -60,7 +66,7 @@ class MemorySection(Value):
     @classmethod
     def _one_line_each(cls, items: tuple[str, ...]) -> tuple[str, ...]:
         # A line break inside an item could start a forged heading or bullet.
-        return tuple(line for line in (" ".join(well_formed(item).split()) for item in items) if line)
+        return tuple([line for line in map(_one_line, items) if line])
 
     def render(self) -> str:
         """Return the section as text: a heading, then one ``- `` line for each item."""
