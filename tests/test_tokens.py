@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnprog.errors import ConfigurationError
@@ -34,7 +34,6 @@ def test_special_tokens_are_counted_as_the_plain_text_they_are() -> None:
     assert get_tokenizer().count("<|endoftext|>") > 1
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_count_is_at_most_the_bytes_and_zero_for_nothing_alone(text: str) -> None:
     count = get_tokenizer().count(text)

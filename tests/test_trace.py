@@ -107,7 +107,7 @@ def same(one: Any, other: Any) -> bool:
     return repr(one) == repr(other)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(traces())
 def test_json_round_trip_is_exact_down_to_the_types(trace: Trace) -> None:
     for again in (
@@ -119,7 +119,7 @@ def test_json_round_trip_is_exact_down_to_the_types(trace: Trace) -> None:
         assert again.model_dump_json() == trace.model_dump_json()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(traces(), max_size=2), st.dictionaries(st.text(max_size=4), st.builds(Timing)), st.floats(0, 1e9))
 def test_a_result_round_trips_too(walks: list[Trace], timings: dict[str, Timing], seconds: float) -> None:
     result = Result(program={"x": 1.5}, traces=tuple(walks), timings=timings, seconds=seconds, interrupted=True)
@@ -216,7 +216,7 @@ def test_ledgers_add_up_phase_by_phase_in_any_order(ledgers: list[dict[str, Usag
     assert add_usage() == {}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(traces(), max_size=3))
 def test_the_usage_of_a_result_is_the_sum_over_everything_in_it(walks: list[Trace]) -> None:
     result = Result(traces=tuple(walks))

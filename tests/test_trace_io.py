@@ -55,7 +55,7 @@ def many(draw: st.DrawFn) -> list[Trace]:
     return [draw(walks(name)) for name in draw(st.lists(TEXT, max_size=3, min_size=1, unique=True))]
 
 
-FILES = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FILES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FILES

@@ -33,6 +33,10 @@ PLACEHOLDERS = """
 same as above
 Same as before.
 Unchanged
+[rest of the list]
+other rules ...
+(previous items)
+see previous notes
 No changes.
 ditto
 rest of the rules unchanged
@@ -60,6 +64,11 @@ The forecast is unchanged
 Error rate unchanged at 12%
 The other stocks remain flat
 Rest days have lower load
+Rest days...
+Existing trends…
+(previous day)
+See previous winter
+[other stations]
 Repeat the previous answer when unsure...
 Wait for more data
 More rain than sun
@@ -139,6 +148,11 @@ def test_a_heading_followed_by_unchanged_keeps_the_section() -> None:
     text = "## Facts: unchanged\n## Rules to apply\n(same as before)\n- Say sun in July."
     assert items(text) == OLD.section("facts").items
     assert items(text, "rules") == ("Say rain.", "Say sun in July.")
+
+
+@pytest.mark.parametrize("heading", ["## Facts (unchanged)", "## Facts - no changes", "**Facts**: same as before"])
+def test_a_heading_that_says_unchanged_keeps_the_section(heading: str) -> None:
+    assert items(f"{heading}\n## Rules to apply\n- Say rain.") == OLD.section("facts").items
 
 
 def test_a_placeholder_inside_an_item_leaves_the_item() -> None:
