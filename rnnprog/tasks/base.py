@@ -44,7 +44,7 @@ class TaskData:
         >>> data = make_task("demo", "rain: float -> tomorrow: Literal['sun', 'rain']", [
         ...     Sequence(id="a", steps=(Step(inputs={"rain": 0.0}, target={"tomorrow": "sun"}),))])
         >>> data.metrics, data.n_steps
-        (('accuracy', 'macro_f1'), 1)
+        (('accuracy', 'macro_f1[tomorrow]'), 1)
     """
 
     name: str
@@ -143,6 +143,10 @@ class TaskData:
             left -= len(steps)
         return replace(self, sequences=tuple(kept))
 
+    def with_metrics(self, *names: str) -> TaskData:
+        """Return the data with these scores to be reported, the main one first."""
+        return replace(self, metrics=names)
+
     def with_floors(self, *names: str) -> TaskData:
         """Return the data with these trivial predictors to be compared with."""
         return replace(self, floors=names)
@@ -189,16 +193,16 @@ def make_task(
 
 
 def default_metrics(task: Task) -> tuple[str, ...]:
-    """Return the scores that fit the type of the task's first output.
+    """Return the scores that fit the type of the task's first output, as :mod:`rnnprog.metrics` names them.
 
     Example:
         >>> default_metrics(as_task("x -> y: float"))
-        ('mse', 'mae')
+        ('mse[y]', 'mae[y]')
     """
-    kind = _kind(task)
-    return {"number": ("mse", "mae"), "ranking": ("acc@1", "acc@5"), "class": ("accuracy", "macro_f1")}.get(
-        kind, ("accuracy",)
-    )
+    names = {"number": ("mse", "mae"), "ranking": ("acc@1", "acc@5"), "class": ("accuracy", "macro_f1")}
+    first = task.outputs[0]
+    chosen = names.get(_kind(task), ("accuracy",))
+    return tuple(name if name == "accuracy" else f"{name}[{first}]" for name in chosen)
 
 
 def default_floors(task: Task) -> tuple[str, ...]:

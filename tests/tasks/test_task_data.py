@@ -118,10 +118,10 @@ def test_data_that_does_not_fit_its_task(sequences: list[Sequence], told: str) -
 @pytest.mark.parametrize(
     ("output", "metric", "floor"),
     [
-        ("y: float", "mse", "persistence"),
-        ("y: int", "mse", "persistence"),
+        ("y: float", "mse[y]", "persistence"),
+        ("y: int", "mse[y]", "persistence"),
         ("y: bool", "accuracy", "persistence"),
-        ("y: list[str]", "acc@1", "persistence"),
+        ("y: list[str]", "acc@1[y]", "persistence"),
         ("y: str", "accuracy", "persistence"),
     ],
 )
