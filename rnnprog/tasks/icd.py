@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-__all__ = ["Level", "dotted", "first_match", "icd_code", "same_diagnosis"]
+from rnnprog.errors import ConfigurationError
+from rnnprog.metrics import Case, Metric
+
+__all__ = ["Level", "dotted", "first_match", "icd_acc_at", "icd_code", "same_diagnosis"]
 
 Level = Literal["code", "category"]
 
@@ -76,6 +79,41 @@ def first_match(answers: Sequence[str], truths: Sequence[str], level: Level = "c
         if any(same_diagnosis(answer, truth, level) for truth in truths):
             return rank
     return None
+
+
+def icd_acc_at(k: int, field: str, level: Level = "category") -> Metric:
+    """Share of steps where one of the first ``k`` answers is a true diagnosis by its code.
+
+    Args:
+        k: how many answers count, at least 1.
+        field: the ranked output.
+        level: as in :func:`same_diagnosis`.
+
+    Raises:
+        ConfigurationError: ``k`` is below 1.
+
+    Example:
+        >>> icd_acc_at(5, "diagnoses").name
+        'icd_acc@5[diagnoses]'
+    """
+    if k < 1:
+        raise ConfigurationError(f"icd_acc@{k}: the number of ranked answers must be at least 1")
+
+    def step(case: Case) -> float:
+        rank = first_match(_texts(case.answered(field)), _texts(case.known(field)), level)
+        return float(rank is not None and rank < k)
+
+    return Metric(
+        name=f"icd_acc@{k}[{field}]" if level == "category" else f"icd_code_acc@{k}[{field}]",
+        better="higher",
+        unit="share",
+        scorable=lambda case: case.known(field) is not None,
+        step=step,
+    )
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
 def _category(code: str) -> str:

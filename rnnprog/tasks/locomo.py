@@ -11,6 +11,7 @@ from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.tasks.base import TaskData, make_task
 from rnnprog.tasks.locomo_layouts import Dialogue, Question, Session, read_dialogues
 from rnnprog.tasks.registry import register_task
+from rnnprog.tasks.token_f1 import token_f1
 from rnnprog.trace import Fields, Sequence, Step
 
 __all__ = ["CATEGORIES", "NOTHING_ASKED", "NOTHING_SAID", "UNANSWERABLE", "Recall", "locomo"]
@@ -75,7 +76,7 @@ def locomo(
     if not any(step.target for sequence in sequences for step in sequence.steps):
         raise DataError(f"{path}: no question of the categories {wanted} with an answer")
     data = make_task("locomo", Recall, sequences, about="LoCoMo, local copy")
-    return data.with_floors("majority")
+    return data.with_metrics(token_f1("answer"), "accuracy").with_floors("majority")
 
 
 def _sequence(

@@ -11,7 +11,7 @@ import dspy
 
 from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.tasks.base import TaskData, make_task
-from rnnprog.tasks.icd import dotted
+from rnnprog.tasks.icd import dotted, icd_acc_at
 from rnnprog.tasks.mimic_notes import KNOWN_ON_ADMISSION, check_fields, diagnoses, sections
 from rnnprog.tasks.readers import open_table
 from rnnprog.tasks.registry import register_task
@@ -91,7 +91,10 @@ def mimic_iv(
             f"{folder}: no patient has {min_visits} stays with an observation and a diagnosis; lower min_visits="
         )
     task = _signature(names if notes else _ADMISSION, coded=labels == "icd")
-    return make_task("mimic_iv", task, sequences, about=f"MIMIC-IV, local copy, labels: {labels}")
+    data = make_task("mimic_iv", task, sequences, about=f"MIMIC-IV, local copy, labels: {labels}")
+    if labels == "note":
+        return data.with_metrics("judged")
+    return data.with_metrics(icd_acc_at(1, "diagnoses"), icd_acc_at(5, "diagnoses"))
 
 
 def _signature(inputs: Iterable[str], coded: bool) -> type[dspy.Signature]:

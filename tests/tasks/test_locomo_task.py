@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rnnprog.errors import ConfigurationError, DataError
+from rnnprog.metrics import Case
 from rnnprog.tasks import TaskData, load_task
 from rnnprog.tasks.locomo import NOTHING_ASKED, UNANSWERABLE
 from rnnprog.tasks.locomo_layouts import read_dialogues
@@ -123,3 +124,16 @@ def test_what_is_checked(tmp_path: Path) -> None:
         load_task("locomo", path=good, categories=[6])
     with pytest.raises(ConfigurationError, match="n_questions=0"):
         load_task("locomo", path=good, n_questions=0)
+
+
+def test_answers_are_scored_by_their_words(data: TaskData) -> None:
+    assert data.metrics == ("token_f1[answer]", "accuracy")
+    f1 = data.scoring()[0]
+    for answer, truth, score in [
+        ("A dog.", "the dog", 1.0),
+        ("dog dog", "dog", 2 / 3),
+        ("", "dog", 0.0),
+        ("the", "a", 1.0),
+        ("big brown dog", "brown cat", 0.4),
+    ]:
+        assert f1.of(Case("s", 0, {"answer": answer}, {"answer": truth})) == pytest.approx(score)

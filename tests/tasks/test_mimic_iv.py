@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnprog.errors import ConfigurationError, DataError
+from rnnprog.metrics import Case
 from rnnprog.tasks import load_task
-from rnnprog.tasks.icd import dotted, first_match, icd_code, same_diagnosis
+from rnnprog.tasks.icd import dotted, first_match, icd_acc_at, icd_code, same_diagnosis
 from rnnprog.tasks.mimic_notes import KNOWN_ON_ADMISSION, LEAKING, diagnoses, sections
 
 ANSWER = "Zzyzx syndrome"
@@ -166,7 +167,24 @@ def test_visits_of_a_patient_in_order_with_coded_diagnoses(tmp_path: Path) -> No
     assert first.inputs["physical_exam"] == "Lungs: crackles"
     assert first.inputs["medications_on_admission"] == "1. Albuterol"
     assert first.inputs["social_history"] == "___"
-    assert data.metrics == ("acc@1[diagnoses]", "acc@5[diagnoses]")
+    assert data.metrics == ("icd_acc@1[diagnoses]", "icd_acc@5[diagnoses]")
+
+
+def test_ranked_answers_are_scored_by_code(tmp_path: Path) -> None:
+    data = load_task("mimic_iv", path=write(tmp_path))
+    first, fifth = data.split(0.5, 0).train.scoring()
+    target = data.sequences[0].steps[0].target
+
+    def case(*answers: str) -> Case:
+        return Case("s", 0, {"diagnoses": [*answers]}, target)
+
+    late = case("R05 Cough", "J44.9 COPD", "428.1 Left heart failure")
+    assert (first.of(late), fifth.of(late)) == (0.0, 1.0)
+    assert first.of(case("Cirrhosis of liver without mention of alcohol")) == 1.0
+    assert fifth.of(case()) == 0.0
+    assert not first.scorable(Case("s", 0, {"diagnoses": []}, None))
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        icd_acc_at(0, "diagnoses")
 
 
 def test_nothing_in_an_observation_gives_the_answer_away(tmp_path: Path) -> None:

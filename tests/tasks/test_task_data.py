@@ -118,8 +118,8 @@ def test_data_that_does_not_fit_its_task(sequences: list[Sequence], told: str) -
 @pytest.mark.parametrize(
     ("output", "metric", "floor"),
     [
-        ("y: float", "mse[y]", "persistence"),
-        ("y: int", "mse[y]", "persistence"),
+        ("y: float", "mae[y]", "persistence"),
+        ("y: int", "mae[y]", "persistence"),
         ("y: bool", "accuracy", "persistence"),
         ("y: list[str]", "acc@1[y]", "persistence"),
         ("y: str", "accuracy", "persistence"),
