@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -92,6 +93,8 @@ class TaskData:
             for t, step in enumerate(sequence.steps):
                 try:
                     self.task.check_inputs(step.inputs)
+                    if odd := [n for n, v in step.inputs.items() if isinstance(v, float) and not math.isfinite(v)]:
+                        raise ValueError(f"inputs {odd} are not finite numbers; leave the step out or use None")
                     if step.target is not None and self.task.validate(step.target) != step.target:
                         raise ValueError(f"target {step.target!r} is not typed as the task says")
                 except ValueError as error:

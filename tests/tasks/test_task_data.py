@@ -106,6 +106,7 @@ def test_limits_and_shares_that_cannot_be() -> None:
         ([Sequence(id="s", steps=(Step(inputs={"x": 1}),))] * 2, "two sequences are called 's'"),
         ([Sequence(id="s", steps=())], "'s' is empty"),
         ([Sequence(id="s", steps=(Step(inputs={"z": 1}),))], r"'s', step 0: .*missing \['x'\] and unknown \['z'\]"),
+        ([Sequence(id="s", steps=(Step(inputs={"x": math.nan}),))], r"'s', step 0: inputs \['x'\] are not finite"),
         ([Sequence(id="s", steps=(Step(inputs={"x": 1}, target={"y": "c"}),))], "'s', step 0: output 'y' = 'c'"),
         ([Sequence(id="s", steps=(Step(inputs={"x": 1}, target={"y": "a", "z": 1}),))], "not typed as the task says"),
     ],
