@@ -217,7 +217,7 @@ BYTES = st.one_of(st.binary(max_size=60), st.lists(TOKENS, max_size=40).map(lamb
 
 
 @given(content=BYTES, suffix=st.sampled_from(["csv", "tsv", "jsonl", "parquet", "csv.gz"]), header=st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_file_holds_it_is_read_or_refused_with_its_name(
     content: bytes, suffix: str, header: bool, tmp_path: Path
 ) -> None:
@@ -233,7 +233,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused_with_its_name(
 
 
 @given(rows=st.lists(st.fixed_dictionaries({"day": JSON, "rain": JSON, "sky": JSON}), max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_a_cell_holds_it_is_read_or_refused_with_its_place(rows: list[dict[str, Any]]) -> None:
     told = ""
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnprog.errors import ConfigurationError, DataError
@@ -317,6 +317,7 @@ def test_codes_in_answers(text: str, code: str | None) -> None:
 
 
 @given(st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), st.integers(0, 99), st.text("0123456789", max_size=3))
+@settings(max_examples=60, deadline=None)
 def test_a_code_is_itself_however_written(letter: str, number: int, rest: str) -> None:
     code = f"{letter}{number:02d}{rest}"
     written = dotted(code, 10)
