@@ -63,7 +63,7 @@ def same_diagnosis(answer: str, truth: str, level: Level = "category") -> bool:
     said, true = icd_code(answer), icd_code(truth)
     if said is None or true is None:
         return _words(answer) == _words(_LEADING.sub("", truth))
-    return said == true if level == "code" else _category(said) == _category(true)
+    return said == true or (level == "category" and _category(answer) == _category(truth))
 
 
 def first_match(answers: Sequence[str], truths: Sequence[str], level: Level = "category") -> int | None:
@@ -116,9 +116,11 @@ def _texts(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
-def _category(code: str) -> str:
-    # E and three digits is an external cause of ICD-9; in ICD-10 the code of an E category is longer or has two.
-    return code[:4] if re.fullmatch(r"E[89]\d{2}\d?", code) else code[:3]
+def _category(text: str) -> str:
+    # What stands before the dot: three characters, four for the E codes of ICD-9. Without a dot, three are assumed.
+    found = _LEADING.search(text) or _BRACKETED.search(text)
+    head, dot, _ = found.group(1).upper().partition(".") if found else ("", "", "")
+    return head if dot else head[:3]
 
 
 def _words(text: str) -> str:
