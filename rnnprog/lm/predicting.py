@@ -168,7 +168,7 @@ class Predictor:
         if total <= 0.0:  # nothing to lean on: all alike
             weights, total = [1.0] * len(guesses), float(len(guesses))
         mean = sum(weight * guess for weight, (guess, _) in zip(weights, guesses, strict=True)) / total
-        return (mean + overall.mean) / 2 if self._orders.hedge and overall else mean
+        return float((mean + overall.mean) / 2 if self._orders.hedge and overall else mean)
 
     def _without_notes(self, name: str) -> float:
         if name in self._notes.lasts and (last := number(self._notes.lasts[name].value)) is not None:

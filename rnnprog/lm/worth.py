@@ -85,7 +85,7 @@ def judge_tallies(notes: Notes, tallies: Iterable[Tally]) -> dict[Key, Family]:
     for (of, _, _), family in found.items():
         overall = notes.tallies.get((of, ()))
         outcomes = max(len(overall.counts) - 1, 1) if overall else 1
-        family.net = family.raw - max(family.size - 1, 1) * outcomes
+        family.net = family.raw - 1.5 * max(family.size - 1, 1) * outcomes
     return found
 
 
