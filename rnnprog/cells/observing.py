@@ -31,9 +31,8 @@ def check_observation(task: Task, inputs: Fields, room: int, tokenizer: Tokenize
         task.check_inputs(inputs)
     except ValueError as error:
         return Failure(phase="predictor", error=f"DataError: {error}", attempts=0)
-    texts = [value for value in inputs.values() if isinstance(value, str)]
-    if sum(map(len, texts)) <= room and len(texts) == len(inputs):
-        return None  # a text has at least one character a token
+    if _most_characters(inputs) <= room:  # a token has at least one character
+        return None
     text = as_text(inputs)
     if len(text) <= room:
         return None
@@ -48,6 +47,19 @@ def check_observation(task: Task, inputs: Fields, room: int, tokenizer: Tokenize
         "shorten the observation or raise context_budget",
         attempts=0,
     )
+
+
+def _most_characters(inputs: Fields) -> float:
+    """Return a cheap upper bound on the rendered length; infinite where there is a nested value."""
+    total = 0
+    for name, value in inputs.items():
+        if isinstance(value, str):
+            total += len(name) + len(value) + 2 * value.count("\n") + 4
+        elif isinstance(value, (int, float)) or value is None:
+            total += len(name) + 32
+        else:
+            return float("inf")
+    return total
 
 
 def predict_call(

@@ -7,11 +7,11 @@ Cheatsheet (Suzgun et al. 2025, arXiv:2504.07952) the large losses come with suc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from typing import Literal
 
 from rnnprog.guard.base import Check, Proposal, accepted, repaired
-from rnnprog.guard.phrases import EDGE, HINT, is_placeholder
+from rnnprog.guard.phrases import EDGE, is_placeholder, might_begin_placeholder, might_set_apart
 from rnnprog.guard.restore import missing_items
 from rnnprog.memory import Memory, Value
 from rnnprog.schema import MemorySchema
@@ -51,29 +51,30 @@ def find_elisions(text: str) -> list[Elision]:
         >>> find_elisions("- The wind remains unchanged when pressure is high.\n- Terms 1, 2, ..., n")
         []
     """
-    return list(_scan(text.splitlines())) if HINT.search(text) else []
+    return _scan(text.splitlines())
 
 
-def _scan(lines: Iterable[str]) -> Iterator[Elision]:
+def _scan(lines: Sequence[str]) -> list[Elision]:
+    found: list[Elision] = []
     fenced = False
     for index, line in enumerate(lines):
-        bare = line.strip()
-        if bare.startswith(("```", "~~~")):
-            fenced = not fenced
-        elif not fenced and len(bare) >= 2:
-            yield from _in_line(index, bare)
+        if "```" in line or "~~~" in line:
+            fenced ^= line.lstrip().startswith(("```", "~~~"))
+        elif not fenced and (might_set_apart(line) or might_begin_placeholder(line)):
+            found += _in_line(index, line.strip())
+    return found
 
 
-def _in_line(index: int, line: str) -> Iterator[Elision]:
+def _in_line(index: int, line: str) -> list[Elision]:
     bullet = _BULLET.match(line)
     bare = line[bullet.end() :] if bullet else line
     if len(bare) <= _LONGEST and _fills_line(bare):
-        yield Elision(line=index, text=bare, scope=_scope(bare))
-        return
-    for match in _BRACKET.finditer(bare):
-        inside = next(group for group in match.groups() if group)
-        if is_placeholder(inside, marked=True, inline=True):
-            yield Elision(line=index, text=match[0], whole_line=False, scope=_scope(match[0]))
+        return [Elision(line=index, text=bare, scope=_scope(bare))]
+    return [
+        Elision(line=index, text=match[0], whole_line=False, scope=_scope(match[0]))
+        for match in _BRACKET.finditer(bare)
+        if is_placeholder(next(group for group in match.groups() if group), marked=True, inline=True)
+    ]
 
 
 def _fills_line(text: str) -> bool:
@@ -105,8 +106,6 @@ class ElisionCheck(Check):
 
     def inspect(self, old: Memory, new: Memory, proposal: Proposal, schema: MemorySchema) -> tuple[Memory, Verdict]:
         """See :meth:`Check.inspect`."""
-        if not HINT.search(proposal.text):
-            return new, accepted(self.kind)
         reasons: list[str] = []
         fill_empty = False
         for section in new.sections:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["EDGE", "HINT", "is_placeholder"]
+__all__ = ["EDGE", "is_placeholder", "might_begin_placeholder", "might_set_apart"]
 
 EDGE = " \t*_~`\"'“”‘’.,;:!…–—-#"
 
@@ -60,13 +60,18 @@ _MARKED = re.compile(
 )
 _TOKEN = re.compile(r"[^\W_]+")
 
-HINT = re.compile(
-    r"\.\.|…|unchanged|unmodified|untouched|intact|remain|previous|preserv|omitted|elided|truncat|snip|identical"
-    r"|same|\brest\b|others?\b|existing|prior\b|earlier|more\b|retained|kept|ditto|no change|no update|without change"
-    r"|no (?:further|new|other) |as (?:above|before|is)\b|see above|continued|maintained|cont'd|abridged|trimmed|so on",
-    re.IGNORECASE,
-)
-"""Found in every text that could hold a placeholder; a text without it need not be looked at closely."""
+_FIRST_WORDS = _GRAMMAR | {"there", "without", "unchanged", "ditto", "keep"}
+
+
+def might_set_apart(text: str) -> bool:
+    """Tell whether there is any bracket or row of dots in a text; a cheap test that is never wrongly negative."""
+    return "(" in text or "[" in text or ".." in text or "…" in text or "<" in text or "{" in text
+
+
+def might_begin_placeholder(line: str) -> bool:
+    """Tell whether a line that nothing sets apart begins as placeholders do; never wrongly negative."""
+    word = _TOKEN.search(line)
+    return word is not None and word[0].lower() in _FIRST_WORDS
 
 
 def is_placeholder(phrase: str, *, marked: bool, inline: bool = False) -> bool:
