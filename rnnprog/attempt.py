@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dspy
 from dspy.utils.exceptions import (
@@ -19,6 +19,7 @@ from dspy.utils.exceptions import (
 
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import LMUnavailableError, RnnprogError
+from rnnprog.lm.adapter import asking_again
 from rnnprog.trace import Failure
 
 __all__ = ["attempt"]
@@ -33,9 +34,9 @@ def attempt(
 ) -> Effects[tuple[T | None, Failure | None]]:
     """Make a call until its answer is accepted; return what ``accept`` made of it, or the failure.
 
-    A retry uses a fresh ``rollout_id`` (dspy's cache would repeat the bad answer), and at temperature 0 a small
-    temperature, without which the model itself would repeat it. dspy's own retries of transport errors and the
-    adapter's JSON fallback come first.
+    A retry is asked in a way that neither dspy's cache nor a model at temperature 0 repeats the bad answer, see
+    :func:`~rnnprog.lm.adapter.asking_again`. dspy's own retries of transport errors and the adapter's JSON fallback
+    come first.
 
     Args:
         call: the call to make.
@@ -62,15 +63,12 @@ def attempt(
 
 
 def _again(call: Call, number: int) -> Call:
-    if not isinstance(call.module, dspy.Predict):
-        return call
-    given: Mapping[str, Any] = call.inputs.get("config", {})
-    lm = call.module.lm or dspy.settings.lm
-    temperature = {**getattr(lm, "kwargs", {}), **call.module.config, **given}.get("temperature")
-    config = {**given, "rollout_id": number}
-    if temperature is not None and math.isclose(temperature, 0.0):
-        config["temperature"] = 0.2
-    return replace(call, inputs={**call.inputs, "config": config})
+    @contextmanager
+    def within() -> Iterator[None]:
+        with asking_again(number), call.within():
+            yield
+
+    return replace(call, within=within)
 
 
 def _raise_if_broken(error: BaseException, call: Call) -> None:

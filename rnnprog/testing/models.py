@@ -12,7 +12,7 @@ import json
 import re
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
@@ -25,6 +25,7 @@ HOSTILE = ("valid", "over_long", "elided", "garbage", "empty", "json", "forged",
 
 _FIELD = re.compile(r"^\d+\. `(?P<name>\w+)` \((?P<kind>.*?)\):", re.MULTILINE)
 _HEADING = re.compile(r"^## (?P<title>[^:\n]+?)(?::.*)?$", re.MULTILINE)
+_PIECES = re.compile(r"\s*\S{1,6}|\s+$")
 _WORDS = ("rain", "wind", "cold", "warm", "calm", "storm", "clear", "grey")
 
 
@@ -93,8 +94,12 @@ class PureEngine:
         )
 
     def stream(self, request: Request) -> Iterator[Any]:
-        """Answer one request as a stream of events."""
-        yield from response_to_events(self.complete(request))
+        """Answer one request as a stream of events, a few characters each."""
+        start, delta, *rest = response_to_events(self.complete(request))
+        yield start
+        pieces = _PIECES.findall(delta.delta.text)
+        yield from (replace(delta, delta=replace(delta.delta, text=piece)) for piece in pieces)
+        yield from rest
 
     def close(self) -> None:
         """Nothing to close."""
@@ -213,9 +218,9 @@ def _value(name: str, kind: str, prompt: str, dice: int) -> Any:
     words = " ".join(_WORDS[dice // 8**k % len(_WORDS)] for k in range(4))
     if name != "new_memory":
         return f"When {words}, then {dice % 1000}."
-    headings = prompt.rpartition("headings")[2] if "headings" in prompt else prompt
-    titles = list(dict.fromkeys(m["title"].strip() for m in _HEADING.finditer(headings)))
-    return "\n".join(line for k, title in enumerate(titles) for line in (f"## {title}", f"- Note {dice % 991 + k}: {words}."))
+    titles = list(dict.fromkeys(m["title"].strip() for m in _HEADING.finditer(prompt)))
+    written = [(f"## {title}", f"- Note {dice % 991 + k}: {words}.") for k, title in enumerate(titles)]
+    return "\n".join(line for pair in written for line in pair)
 
 
 def _written(value: Any) -> str:
