@@ -31,6 +31,9 @@ from rnnprog.errors import (
 )
 from rnnprog.feedback import FeedbackSource, JudgeFeedback, Label, Nobody, Rule
 from rnnprog.guard import DEFAULT_GUARD, Guard
+from rnnprog.lm.embedded import embedded_lm
+from rnnprog.lm.replay import record, replay
+from rnnprog.lm.scripted import scripted_lm
 from rnnprog.memory import Memory, MemoryDiff
 from rnnprog.module import Asked, RecurrentModule
 from rnnprog.observer import TraceFile
@@ -90,10 +93,14 @@ __all__ = [
     "Usage",
     "ZeroShot",
     "cell_names",
+    "embedded_lm",
     "fit",
     "get_tokenizer",
     "make_cell",
     "read_traces",
+    "record",
+    "replay",
     "run",
+    "scripted_lm",
     "write_traces",
 ]

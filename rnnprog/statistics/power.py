@@ -58,16 +58,17 @@ def detectable_by_mcnemar(discordant: float, n: int, alpha: float = 0.05, power:
     if least > 1:
         return math.nan
     share = max(discordant, least)
-    z_level, z_power = stats.norm.isf(alpha / 2), stats.norm.isf(1 - power)
+    z_level, z_power = float(stats.norm.isf(alpha / 2)), float(stats.norm.isf(1 - power))
 
-    def missing(delta: float) -> float:
-        needed = z_level * math.sqrt(share) + z_power * math.sqrt(max(share - delta**2, 0.0))
-        return float(delta * math.sqrt(n) - needed)
+    def surplus(delta: float, share: float) -> float:
+        return delta * math.sqrt(n) - z_level * math.sqrt(share) - z_power * math.sqrt(share - delta**2)
 
-    if missing(share) < 0:
-        # Even if every discordant pair went one way the power is not reached; more pairs would have to differ.
-        return float(min(1.0, (z_level + z_power) ** 2 / n)) if n > (z_level + z_power) ** 2 else math.nan
-    return max(least, float(optimize.brentq(missing, 0.0, share)))
+    if surplus(share, share) >= 0:
+        return max(least, float(optimize.brentq(surplus, 0.0, share, args=(share,))))
+    # Even if all of these pairs differed the same way it would not do: more pairs would have to differ.
+    if surplus(1.0, 1.0) < 0:
+        return math.nan
+    return max(least, float(optimize.brentq(lambda delta: surplus(delta, delta), share, 1.0)))
 
 
 def detectable_by_error(error: float, df: int, alpha: float = 0.05, power: float = 0.8) -> float:
