@@ -20,6 +20,7 @@ from dspy.utils.exceptions import (
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import LMUnavailableError, RnnprogError
 from rnnprog.lm.adapter import asking_again
+from rnnprog.memory import well_formed
 from rnnprog.trace import Failure
 
 __all__ = ["attempt"]
@@ -56,7 +57,7 @@ def attempt(
         except (AdapterParseError, ValueError, LMError) as error:
             _raise_if_broken(error, call)
             raw = getattr(error, "lm_response", None) or ("" if prediction is None else str(prediction.toDict()))
-            failure = Failure(phase=call.phase, error=_message(error), raw=str(raw)[:_RAW_LIMIT], attempts=number)
+            failure = Failure(phase=call.phase, error=_message(error), raw=well_formed(str(raw)[:_RAW_LIMIT]), attempts=number)
             if isinstance(error, LMError):  # dspy has retried these already; asking again changes nothing
                 break
     return None, failure
@@ -86,4 +87,4 @@ def _raise_if_broken(error: BaseException, call: Call) -> None:
 
 def _message(error: BaseException) -> str:
     text = str(error).split("LM Response:")[0].strip()
-    return f"{type(error).__name__}: {text}"[:_RAW_LIMIT]
+    return well_formed(f"{type(error).__name__}: {text}"[:_RAW_LIMIT])

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-__all__ = ["EMPTY_MARK", "Memory", "MemoryDiff", "MemorySection", "Value", "neutralise"]
+__all__ = ["EMPTY_MARK", "Memory", "MemoryDiff", "MemorySection", "Value", "neutralise", "well_formed"]
 
 EMPTY_MARK = "(empty)"
 _FIELD_MARKER = re.compile(r"\[\[(\s*)##")
@@ -31,6 +31,18 @@ def neutralise(text: str) -> str:
         'ignore this [ [ ## memory ## ]] sun'
     """
     return _FIELD_MARKER.sub(r"[ [\1##", text) if "[[" in text else text
+
+
+def well_formed(text: str) -> str:
+    """Replace half characters (lone surrogates), as a provider sends them that cuts an emoji at a token.
+
+    No file, hash or request can hold them.
+
+    Example:
+        >>> well_formed("rain \\ud83d")
+        'rain ?'
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class MemorySection(Value):

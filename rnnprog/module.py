@@ -235,7 +235,7 @@ class RecurrentModule(dspy.Module):
         )
 
     def _step(self, inputs: Fields) -> Step:
-        return as_steps(self.cell.task, [{"inputs": {name: to_json(value) for name, value in inputs.items()}}])[0]
+        return as_steps(self.cell.task, [{"inputs": inputs}])[0]
 
     def _telling(self, state: State, id: str, outcome: Any) -> tuple[Walk, Effects[Update | None]]:
         pending = state.waiting(id)
@@ -249,7 +249,8 @@ class RecurrentModule(dspy.Module):
         by_field = isinstance(outcome, Mapping) and (len(task.outputs) > 1 or set(outcome) == set(task.outputs))
         values = outcome if by_field else {task.outputs[0]: outcome}
         try:
-            return label_feedback(task, pending.outputs, task.validate(values))
+            typed = task.validate({name: to_json(value) for name, value in values.items()})
+            return label_feedback(task, pending.outputs, typed)
         except ValueError as error:
             raise DataError(f"the outcome {outcome!r} does not fit the task: {error}") from error
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Union
 
-from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
-
 from rnnprog.errors import DataError
 from rnnprog.signatures import Task
 from rnnprog.signatures.text import to_json
@@ -56,8 +53,10 @@ def _step(task: Task, index: int, step: StepLike) -> Step:
 
 def _read(task: Task, index: int, step: Mapping[str, Any]) -> Step:
     try:
-        return Step.model_validate(dict(step)) if "inputs" in step else _flat(task, step)
-    except (ValidationError, PydanticSerializationError) as error:
+        if not isinstance(step.get("inputs"), Mapping):
+            return _flat(task, step)
+        return Step.model_validate({**step, "inputs": {name: to_json(value) for name, value in step["inputs"].items()}})
+    except ValueError as error:
         raise DataError(f"step {index}: not readable as a step of plain values: {error}") from error
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rnnprog.errors import TraceError
+from rnnprog.memory import well_formed
 from rnnprog.trace import FORMAT, StepRecord, Trace
 
 __all__ = ["read_traces", "step_line", "to_lines", "write_traces"]
@@ -60,7 +61,7 @@ def read_traces(path: str | Path) -> list[Trace]:
     heads: dict[str, dict[str, object]] = {}
     records: dict[str, list[StepRecord]] = {}
     ends: dict[str, dict[str, object]] = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")  # splitlines() also splits inside JSON texts
     for number, text in enumerate(lines, start=1):
         try:
             line = json.loads(text)
@@ -98,4 +99,7 @@ def _record(line: dict[str, object], path: Path, number: int) -> StepRecord:
 
 
 def _dump(line: dict[str, object]) -> str:
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    if text.isascii() or text == well_formed(text):
+        return text
+    return json.dumps(line, separators=(",", ":"))  # half characters can only be written as escapes

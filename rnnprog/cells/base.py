@@ -145,7 +145,7 @@ class Cell(dspy.Module):
     def digest(self, carry: Any) -> str:
         """Return twelve hex digits that name this version of the carry."""
         text = json.dumps(self.dump_carry(carry), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def describe(self) -> Fields:
         """Return what distinguishes this cell from another of its kind, as JSON, for traces and reports."""

@@ -19,7 +19,7 @@ from rnnprog.signatures.text import as_text
 from rnnprog.tokens import DEFAULT_TOKENIZER, Tokenizer
 from rnnprog.trace import Failure, Fields
 
-__all__ = ["PromptSettings", "check_observation", "predict_call", "prompt_settings"]
+__all__ = ["PromptSettings", "check_observation", "predict_call", "prompt_settings", "shortened"]
 
 _CHARACTERS_PER_TOKEN = 8  # no ordinary text is denser; above this many characters a budget is surely broken
 
@@ -65,7 +65,7 @@ def check_observation(task: Task, inputs: Fields, room: int, tokenizer: Tokenize
     if _most_tokens(inputs) <= room:
         return None
     text = as_text(inputs)
-    if len(text.encode()) <= room:
+    if len(text.encode("utf-8", "surrogatepass")) <= room:
         return None
     tokens = len(text) // _CHARACTERS_PER_TOKEN
     if tokens <= room:
@@ -85,13 +85,30 @@ def _most_tokens(inputs: Fields) -> float:
     total = 0
     for name, value in inputs.items():
         if isinstance(value, str):
-            length = len(value) if value.isascii() else len(value.encode())
+            length = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
             total += len(name) + length + 2 * value.count("\n") + value.count("[[") + 4
         elif isinstance(value, (int, float)) or value is None:
             total += len(name) + 32
         else:
             return float("inf")
     return total
+
+
+def shortened(text: str, room: int, tokenizer: Tokenizer) -> str:
+    """Return ``text``, or its beginning if it takes more than ``room`` tokens.
+
+    For what a model wrote on its way to a memory: if it runs on, the next prompt must not.
+
+    Example:
+        >>> from rnnprog.tokens import get_tokenizer
+        >>> shortened("sun and rain and sun and rain", 4, get_tokenizer())
+        'sun and rain (cut short)'
+    """
+    whole = len(text)
+    text = text[: _CHARACTERS_PER_TOKEN * room]
+    while len(text.encode("utf-8", "surrogatepass")) > room and (tokens := tokenizer.count(text)) > room:
+        text = text[: len(text) * room // tokens]
+    return text if len(text) == whole else f"{text.rstrip()} (cut short)"
 
 
 def predict_call(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rnnprog
@@ -160,11 +160,11 @@ def test_r4_budget(name: str, drawn: Pairs, seed: int, delay: int) -> None:
         if isinstance(carry, Memory):
             assert memory_tokens(carry, get_tokenizer()) <= made.cell.settings.value.budget
     log = made.get_lm().engine.log
-    room = 16384 + 2000  # the default context budget, and the fixed part of a prompt
+    room = 16384 + 4 * 256 + 2000  # the context budget; answer, evidence, critique and draft; the fixed part
     assert all(get_tokenizer().count(exchange.prompt) <= room for exchange in log)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(written=st.lists(st.text(max_size=400), min_size=1, max_size=3), budget=st.integers(30, 120), data=st.data())
 def test_r4_budget_of_any_text(written: list[str], budget: int, data: Any) -> None:
     """The same for any text that a rewriter may write, and no item is ever cut."""
@@ -177,7 +177,7 @@ def test_r4_budget_of_any_text(written: list[str], budget: int, data: Any) -> No
     class Says(dspy.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.texts = iter([*written, *written, "Rules to apply next:\n- " + "long " * 500] * 5)
+            self.texts = iter([*written, *written, "Rules to apply next:\n- " + "long " * 300] * 5)
 
         def forward(self, **_inputs: Any) -> dspy.Prediction:
             heading = data.draw(st.sampled_from(["## Rules to apply next\n", "Facts and stable patterns\n- ", ""]))
@@ -272,7 +272,8 @@ def test_r8_replay(name: str, drawn: Pairs, seed: int, delay: int, tmp_path: Pat
     assert made.cell.digest(final) == ([u.digest for u in trace.updates] or [trace.initial_digest])[-1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
+@example(texts=["a\u2028b\x85c\x0bd\x1ce", "\ud800"])
 @given(texts=st.lists(st.text(max_size=8), min_size=1, max_size=3))
 def test_r8_any_text_survives_the_file(texts: list[str], tmp_path: Path) -> None:
     made = program("full_history", 1, hostile=False)
