@@ -48,7 +48,12 @@ def save_figures(exam: ExamResult, folder: str | Path, formats: tuple[str, ...] 
     rows = arm_rows(exam, columns)
     learning, lengths = learning_curves(columns, len(rows)), length_curves(columns, len(rows))
     paths = []
-    style: dict[str, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "rnnprog"}
+    style: dict[str, Any] = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.hashsalt": "rnnprog",
+    }
     with rc_context(style):
         for name in FIGURES:
             figure = New(figsize=(5.2, 3.2), layout="constrained")
@@ -56,7 +61,11 @@ def save_figures(exam: ExamResult, folder: str | Path, formats: tuple[str, ...] 
             if name == "cost":
                 drawn = _cost(axes, exam, rows)
             else:
-                drawn = _curves(axes, exam, rows, learning if name == "learning" else lengths, scored=name == "learning")
+                drawn = _curves(
+                    axes, exam, rows, learning if name == "learning" else lengths, scored=name == "learning"
+                )
+            if len(rows) > 1:
+                figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
             paths += [_save(figure, folder / f"{name}.{ending}") for ending in formats] if drawn else []
     return paths
 
@@ -67,33 +76,61 @@ def _curves(axes: Axes, exam: ExamResult, rows: list[ArmRow], curves: list[Curve
     for curve in shown:
         look = _look(rows, curve.arm)
         axes.plot(curve.x, [scale * y for y in curve.y], label=rows[curve.arm].label, linewidth=1.6, **look)
-        band = [(x, lo, hi) for x, lo, hi in zip(curve.x, curve.low, curve.high, strict=True) if lo is not None and hi is not None]
+        band = [
+            (x, lo, hi)
+            for x, lo, hi in zip(curve.x, curve.low, curve.high, strict=True)
+            if lo is not None and hi is not None
+        ]
         if band:
             x, low, high = zip(*band, strict=True)
-            axes.fill_between(x, [scale * v for v in low], [scale * v for v in high], color=look["color"], alpha=0.12, linewidth=0)
+            axes.fill_between(
+                x, [scale * v for v in low], [scale * v for v in high], color=look["color"], alpha=0.12, linewidth=0
+            )
     for row in rows if scored else ():
         if row.role == "floor" and row.score.value is not None:
             axes.axhline(scale * row.score.value, color="#8b929c", linestyle=":", linewidth=1)
-            axes.annotate(row.label, (1, scale * row.score.value), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="#666")
+            axes.annotate(
+                row.label,
+                (1, scale * row.score.value),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                color="#666",
+            )
     axes.set_xlabel("step of the sequence")
     axes.set_ylabel(_score_name(exam) if scored else "memory length (tokens)")
-    if len(shown) > 1:
-        axes.legend(frameon=False, fontsize=8)
     return bool(shown)
 
 
 def _cost(axes: Axes, exam: ExamResult, rows: list[ArmRow]) -> bool:
     scale = 100 if numbers.is_share(exam.metric) else 1
+    from matplotlib.ticker import LogLocator
+
     points = [(index, row) for index, row in enumerate(rows) if row.tokens > 0 and row.score.value is not None]
     for index, row in points:
         look, score = _look(rows, index), row.score
         value = scale * (score.value or 0.0)
-        ends = None if score.low is None or score.high is None else [[value - scale * score.low], [scale * score.high - value]]
+        ends = (
+            None
+            if score.low is None or score.high is None
+            else [[value - scale * score.low], [scale * score.high - value]]
+        )
         marker = "o" if row.role == "control" else _MARKERS[index % len(_MARKERS)]
-        axes.errorbar([row.tokens], [value], yerr=ends, marker=marker, color=look["color"], capsize=2, linestyle="none")
-        axes.annotate(row.label, (row.tokens, value), xytext=(7, 3), textcoords="offset points", color=look["color"])
+        axes.errorbar(
+            [row.tokens],
+            [value],
+            yerr=ends,
+            marker=marker,
+            color=look["color"],
+            capsize=2,
+            linestyle="none",
+            label=row.label,
+        )
     axes.set_xscale("log")
-    axes.margins(x=0.3)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
+    axes.margins(x=0.15, y=0.1)
     axes.set_xlabel("tokens per step")
     axes.set_ylabel(_score_name(exam))
     return bool(points)

@@ -73,7 +73,13 @@ def head_of(exam: ExamResult, rows: list[ArmRow], columns: Columns, prompts: boo
     share = numbers.is_share(metric)
     return {
         "task": exam.task,
-        "metric": {"name": metric.name, "share": share, "unit": metric.unit, "binary": metric.binary, "higher": metric.higher_is_better},
+        "metric": {
+            "name": metric.name,
+            "share": share,
+            "unit": metric.unit,
+            "binary": metric.binary,
+            "higher": metric.higher_is_better,
+        },
         "arms": arms,
         "learning": [curve.json() for curve in learning_curves(columns, len(arms))],
         "lengths": [curve.json() for curve in length_curves(columns, len(arms))],
@@ -113,7 +119,11 @@ def _facts(exam: ExamResult, columns: Columns) -> str:
     seeds = len({walk.seed for walk in columns.walks})
     better = "higher" if exam.metric.higher_is_better else "lower"
     told = [f"{len(exam.arms)} arms" * (len(exam.arms) > 1), f"{sequences:,} sequence{'s' * (sequences != 1)}"]
-    told += [f"{seeds} seeds" * (seeds > 1), f"{len(columns):,} recorded steps", f"metric: {exam.metric.name}, {better} is better"]
+    told += [
+        f"{seeds} seeds" * (seeds > 1),
+        f"{len(columns):,} recorded steps",
+        f"metric: {exam.metric.name}, {better} is better",
+    ]
     return " · ".join(part for part in told if part)
 
 
@@ -123,7 +133,10 @@ def _definitions(exam: ExamResult) -> str:
         programs = {json.dumps(run.result.program, sort_keys=True, ensure_ascii=False) for run in arm.runs}
         rows |= {f"program of {arm.label}": text for text in sorted(programs) if text != "{}"}
     rows |= {f"version of {name}": version for name, version in exam.versions.items()}
-    told = ((name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) for name, value in rows.items())
+    told = (
+        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for name, value in rows.items()
+    )
     return "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in told)
 
 

@@ -33,7 +33,9 @@ def walk_table(trace: Trace, first: int = 0, last: int | None = None) -> Table:
         first: index of the first step shown.
         last: index of the last step shown; the end of the walk if left out.
     """
-    table = Table(title=Text(f"walk {trace.sequence}"), title_justify="left", box=None, pad_edge=False, header_style="dim")
+    table = Table(
+        title=Text(f"walk {trace.sequence}"), title_justify="left", box=None, pad_edge=False, header_style="dim"
+    )
     for name in ("step", "", "said", "true", "memory", ""):
         table.add_column(name, justify="right" if name in ("step", "memory") else "left", overflow="fold")
     length: int | None = None
@@ -63,14 +65,22 @@ def step_panel(trace: Trace, t: int) -> Panel:
     for update in record.before:
         parts.append(_update(update, carry, record))
         carry = _after(update, carry)
-    parts += [_pairs("observation", record.inputs), _pairs("prediction", record.prediction or {}), _pairs("truth", record.target or {})]
+    parts += [
+        _pairs("observation", record.inputs),
+        _pairs("prediction", record.prediction or {}),
+        _pairs("truth", record.target or {}),
+    ]
     if record.failure is not None:
         parts.append(Text(f"failed ({record.failure.phase}): {record.failure.error}", style="red"))
+    if carry and not record.updates:
+        parts.append(Panel(diff_text(carry, carry), title="memory", title_align="left"))
     for update in record.after:
         parts.append(_update(update, carry, record))
         carry = _after(update, carry)
     usage = record.total_usage
-    spent = ", ".join(f"{phase} {u.calls} calls {u.prompt_tokens}+{u.completion_tokens} tokens" for phase, u in usage.items())
+    spent = ", ".join(
+        f"{phase} {u.calls} calls {u.prompt_tokens}+{u.completion_tokens} tokens" for phase, u in usage.items()
+    )
     parts.append(Text(spent, style="dim"))
     return Panel(Group(*parts), title=Text(f"{trace.sequence}, step {t}"), title_align="left")
 
@@ -194,12 +204,20 @@ def _pairs(title: str, values: Mapping[str, object]) -> Table:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in values.items() or (("", "none"),):
-        table.add_row(Text(f"{title}: {name}" if name else title), Text(value if isinstance(value, str) else json.dumps(value)))
+        table.add_row(
+            Text(f"{title}: {name}" if name else title), Text(value if isinstance(value, str) else json.dumps(value))
+        )
     return table
 
 
 def _number(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}".rstrip("0").rstrip(".") if digits == 1 else f"{value:.{digits}g}"
+    return (
+        "–"
+        if value is None
+        else f"{value:,.{digits}f}".rstrip("0").rstrip(".")
+        if digits == 1
+        else f"{value:.{digits}g}"
+    )
 
 
 def _interval(source: Source, metric: MetricLike) -> str:
