@@ -64,11 +64,8 @@ def save_figures(exam: ExamResult, folder: str | Path, formats: tuple[str, ...] 
                 drawn = _curves(
                     axes, exam, rows, learning if name == "learning" else lengths, scored=name == "learning"
                 )
-<<<<<<< HEAD
-=======
             if len(rows) > 1:
                 figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
->>>>>>> report
             paths += [_save(figure, folder / f"{name}.{ending}") for ending in formats] if drawn else []
     return paths
 
