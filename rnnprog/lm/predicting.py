@@ -150,8 +150,9 @@ class Predictor:
             told = (rule for rule in notes.rules.values() if rule.of == name and _fits(rule.when, conditions))
             if (first := next((value for rule in told if (value := number(rule.value)) is not None), None)) is not None:
                 return first
+        centre = _clear_of_zero(overall) if overall else 0.0
         guesses = [
-            (_guess(average, overall, numbers), average)
+            (_guess(average, overall, centre, numbers), average)
             for average in notes.averages.values()
             if average.of == name
             and _fits(average.when, conditions)
@@ -168,7 +169,7 @@ class Predictor:
         if total <= 0.0:  # nothing to lean on: all alike
             weights, total = [1.0] * len(guesses), float(len(guesses))
         mean = sum(weight * guess for weight, (guess, _) in zip(weights, guesses, strict=True)) / total
-        return float((mean + overall.mean) / 2 if self._orders.hedge and overall else mean)
+        return float((mean + centre) / 2 if self._orders.hedge and overall else mean)
 
     def _without_notes(self, name: str) -> float:
         if name in self._notes.lasts and (last := number(self._notes.lasts[name].value)) is not None:
@@ -184,12 +185,18 @@ class Predictor:
         return None
 
 
-def _guess(average: Average, overall: Average | None, numbers: Mapping[str, float]) -> float:
+def _guess(average: Average, overall: Average | None, centre: float, numbers: Mapping[str, float]) -> float:
     if average.minus:
         return numbers[average.minus] + average.mean
-    if overall is None or not average.when:
+    if overall is None:
         return average.mean
-    return (average.total * average.mean + 2.0 * overall.mean) / (average.total + 2.0)
+    return (average.total * average.mean + 2.0 * centre) / (average.total + 2.0) if average.when else centre
+
+
+def _clear_of_zero(overall: Average) -> float:
+    """Return the overall mean, drawn to zero as far as chance alone could have moved it from there."""
+    chance = (1.25 * overall.spread) ** 2 / max(overall.total, 1)
+    return overall.mean * max(0.0, 1.0 - chance / overall.mean**2) if overall.mean else 0.0
 
 
 def _fits(when: Condition, conditions: Mapping[str, str]) -> bool:
