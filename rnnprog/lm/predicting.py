@@ -16,6 +16,7 @@ __all__ = ["Predictor"]
 
 _SHRINK = 2.0
 _RULE_COUNT = 3
+_IMAGINED = 4.0
 _TOP = 5
 _ERROR_BONUS = 1.5
 _DEEPEST = 8
@@ -41,6 +42,8 @@ class Predictor:
     def value(self, name: str, schema: Mapping[str, Any], depth: int = 0, root: Mapping[str, Any] | None = None) -> Any:
         """Return a value of the given JSON schema for the output called ``name``."""
         root = root or schema
+        if any(each.get("type") == "null" for each in schema.get("anyOf", ())) and not self._known(name):
+            return None
         schema = _resolved(schema, root)
         kind = schema.get("type")
         if "const" in schema:
@@ -57,6 +60,11 @@ class Predictor:
             parts = schema.get("properties", {}).items()
             return {key: self.value(f"{name}.{key}", part, depth + 1, root) for key, part in parts}
         return self._text(name) if kind in ("string", None) else None
+
+    def _known(self, name: str) -> bool:
+        notes = self._notes
+        told = [*notes.tallies, *notes.rules, *((of, when) for of, _, when in notes.averages)]
+        return any(of == name or of.startswith(f"{name}.") for of, _ in told)
 
     def _option(self, name: str, options: Sequence[Any]) -> Any:
         by_word = {word(str(option)) or str(option): option for option in options}
@@ -190,7 +198,9 @@ def _guess(average: Average, overall: Average | None, centre: float, numbers: Ma
         return numbers[average.minus] + average.mean
     if overall is None:
         return average.mean
-    return (average.total * average.mean + 2.0 * centre) / (average.total + 2.0) if average.when else centre
+    if not average.when:
+        return centre
+    return (average.total * average.mean + _IMAGINED * centre) / (average.total + _IMAGINED)
 
 
 def _clear_of_zero(overall: Average) -> float:
