@@ -64,6 +64,8 @@ def save_figures(exam: ExamResult, folder: str | Path, formats: tuple[str, ...] 
                 drawn = _curves(
                     axes, exam, rows, learning if name == "learning" else lengths, scored=name == "learning"
                 )
+            if len(rows) > 1:
+                figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
             paths += [_save(figure, folder / f"{name}.{ending}") for ending in formats] if drawn else []
     return paths
 
@@ -97,13 +99,13 @@ def _curves(axes: Axes, exam: ExamResult, rows: list[ArmRow], curves: list[Curve
             )
     axes.set_xlabel("step of the sequence")
     axes.set_ylabel(_score_name(exam) if scored else "memory length (tokens)")
-    if len(shown) > 1:
-        axes.legend(frameon=False, fontsize=8)
     return bool(shown)
 
 
 def _cost(axes: Axes, exam: ExamResult, rows: list[ArmRow]) -> bool:
     scale = 100 if numbers.is_share(exam.metric) else 1
+    from matplotlib.ticker import LogLocator
+
     points = [(index, row) for index, row in enumerate(rows) if row.tokens > 0 and row.score.value is not None]
     for index, row in points:
         look, score = _look(rows, index), row.score
@@ -114,10 +116,21 @@ def _cost(axes: Axes, exam: ExamResult, rows: list[ArmRow]) -> bool:
             else [[value - scale * score.low], [scale * score.high - value]]
         )
         marker = "o" if row.role == "control" else _MARKERS[index % len(_MARKERS)]
-        axes.errorbar([row.tokens], [value], yerr=ends, marker=marker, color=look["color"], capsize=2, linestyle="none")
-        axes.annotate(row.label, (row.tokens, value), xytext=(7, 3), textcoords="offset points", color=look["color"])
+        axes.errorbar(
+            [row.tokens],
+            [value],
+            yerr=ends,
+            marker=marker,
+            color=look["color"],
+            capsize=2,
+            linestyle="none",
+            label=row.label,
+        )
     axes.set_xscale("log")
-    axes.margins(x=0.3)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
+    axes.margins(x=0.15, y=0.1)
     axes.set_xlabel("tokens per step")
     axes.set_ylabel(_score_name(exam))
     return bool(points)

@@ -78,6 +78,8 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
     tests = dict.fromkeys(c.test for c in exam.comparisons if c.test)
     note = f"Intervals: {'; '.join(methods) or 'none'}."
     note += f" Tests: {', '.join(tests)}." if tests else ""
+    if not exam.metric.binary and any(row.failed for row in rows):
+        note += " A step without an answer is charged what the metric says, by default the worst score of its run."
     return Table("Results", tuple(columns), tuple(cells), tuple(row.role for row in rows), note)
 
 

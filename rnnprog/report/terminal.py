@@ -72,6 +72,8 @@ def step_panel(trace: Trace, t: int) -> Panel:
     ]
     if record.failure is not None:
         parts.append(Text(f"failed ({record.failure.phase}): {record.failure.error}", style="red"))
+    if carry and not record.updates:
+        parts.append(Panel(diff_text(carry, carry), title="memory", title_align="left"))
     for update in record.after:
         parts.append(_update(update, carry, record))
         carry = _after(update, carry)
