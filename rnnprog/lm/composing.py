@@ -18,13 +18,14 @@ __all__ = ["compose"]
 _ERRORS = re.compile(r"error|mistake|miss|wrong|fail|cause|focus|surprise", re.IGNORECASE)
 _RULES = re.compile(r"rule|next|apply|advice|consider|watch|lesson|strateg|instruct|future|to do", re.IGNORECASE)
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*$", re.MULTILINE)
-_MOST_NOTES = 90
+_MOST_NOTES = 120
 _BRIEF_NOTES = 12
 _MOST_RULES = 5
 _SURE_RULES = 2
 _RULE_SHARE = 0.6
 _RULE_STEPS = 3
 _LONGEST_FOREIGN = 2000
+_MOST_FOREIGN = 1000
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,7 @@ def compose(notes: Notes, headings: str, budget: int, orders: Directives, salt: 
     misses = notes.misses[: 1 if orders.brief else 3]
     entries += [_Entry(errors, 20.0 - i if i else 900.0, str(miss)) for i, miss in enumerate(misses)]
     entries += _rules(notes, judged, rules, orders)
-    home = {title.lower(): index for index, title in enumerate(titles)}
-    for title, text in notes.foreign:
-        if len(text) <= _LONGEST_FOREIGN:
-            entries.append(_Entry(home.get(title.lower(), facts), 5000.0, text))
+    entries += _foreign(notes, titles, facts, budget)
     entries.sort(key=lambda entry: -entry.worth)
     left = budget - sum(text_tokens(f"## {title}\n{EMPTY_MARK}\n") for title in titles) - 2
     kept: list[list[str]] = [[] for _ in titles]
@@ -85,6 +83,17 @@ def _places(titles: list[str]) -> tuple[int, int, int]:
     taken = {*errors[:1], *rules[:1]}
     facts = next((i for i in range(len(titles)) if i not in taken), 0)
     return facts, errors[0] if errors else facts, rules[0] if rules else facts
+
+
+def _foreign(notes: Notes, titles: list[str], facts: int, budget: int) -> list[_Entry]:
+    """Keep the notes of others first, but let them take no more than half while there is something of one's own."""
+    home = {title.lower(): index for index, title in enumerate(titles)}
+    found, room = [], budget // 2
+    for title, text in notes.foreign[:_MOST_FOREIGN]:
+        if len(text) <= _LONGEST_FOREIGN:
+            room -= text_tokens(f"- {text}\n")
+            found.append(_Entry(home.get(title.lower(), facts), 5000.0 if room >= 0 else 2.0, text))
+    return found
 
 
 def _facts(notes: Notes, judged: Mapping[Key, Family], section: int, orders: Directives, salt: str) -> list[_Entry]:
