@@ -47,7 +47,9 @@ def test_parallel(program: rnnprog.RecurrentModule, examples: list[dspy.Example]
 
 def hit(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> float:
     truth = [step["tomorrow"] for step in example.steps]
-    return sum(o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)) / len(truth)
+    return sum(o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)) / len(
+        truth
+    )
 
 
 def test_evaluate(program: rnnprog.RecurrentModule, examples: list[dspy.Example]) -> None:
@@ -168,7 +170,9 @@ def _told(usage: Any) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_track_usage_per_prediction(program: rnnprog.RecurrentModule, steps: Steps, lm: dspy.LM, is_async: bool) -> None:
+def test_track_usage_per_prediction(
+    program: rnnprog.RecurrentModule, steps: Steps, lm: dspy.LM, is_async: bool
+) -> None:
     with dspy.context(track_usage=True):
         out = asyncio.run(program.acall(steps=steps)) if is_async else program(steps=steps)
     assert _told(out.get_lm_usage()) == _counted(lm)

@@ -20,7 +20,9 @@ Examples = list[dspy.Example]
 def score(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None, *_gepa: Any) -> float:
     """Share of right answers; takes the five arguments of GEPA as well as dspy's three."""
     truth = [step["tomorrow"] for step in example.steps]
-    return sum(o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)) / len(truth)
+    return sum(o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)) / len(
+        truth
+    )
 
 
 def always(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:
@@ -125,7 +127,7 @@ def test_knn_few_shot(student: Any, examples: Examples) -> None:
 
         return np.array([[float(len(text)), 1.0] for text in texts])
 
-    texts = [e.copy(topic=str(k)) .with_inputs("steps") for k, e in enumerate(examples)]
+    texts = [e.copy(topic=str(k)).with_inputs("steps") for k, e in enumerate(examples)]
     knn = dspy.KNNFewShot(k=2, trainset=texts, vectorizer=dspy.Embedder(vectors), max_labeled_demos=0)
     compiled = knn.compile(student)
     assert len(compiled(steps=examples[0].steps).outputs) == 3
@@ -168,7 +170,9 @@ def test_gepa(student: Any, before: str, examples: Examples, proposer: dspy.LM) 
 
 def test_simba(student: Any, before: str, examples: Examples, proposer: dspy.LM) -> None:
     many = [e.copy().with_inputs("steps") for e in examples] * 2
-    simba = dspy.SIMBA(metric=score, bsize=4, num_candidates=2, max_steps=1, max_demos=1, prompt_model=proposer, num_threads=1)
+    simba = dspy.SIMBA(
+        metric=score, bsize=4, num_candidates=2, max_steps=1, max_demos=1, prompt_model=proposer, num_threads=1
+    )
     check(simba.compile(student, trainset=many, seed=0), student, before, examples)
 
 

@@ -32,9 +32,7 @@ def test_a_phase_as_chain_of_thought(program: rnnprog.RecurrentModule, steps: St
 def test_a_phase_as_best_of_n(program: rnnprog.RecurrentModule, steps: Steps, lm: Any) -> None:
     cell: Any = program.cell
     inner = cell.predictor
-    cell.predictor = dspy.BestOfN(
-        module=inner, N=3, reward_fn=lambda _a, p: float(p.tomorrow == "sun"), threshold=1.0
-    )
+    cell.predictor = dspy.BestOfN(module=inner, N=3, reward_fn=lambda _a, p: float(p.tomorrow == "sun"), threshold=1.0)
     out = program(steps=steps)
     calls = out.trace.usage["predictor"].calls
     assert 3 <= calls <= 9
@@ -87,7 +85,9 @@ class Again:
         return Response(
             id=None,
             model=request.model,
-            message=Message.assistant(f"[[ ## reasoning ## ]]\nhm\n\n[[ ## tomorrow ## ]]\n{word}\n\n[[ ## completed ## ]]"),
+            message=Message.assistant(
+                f"[[ ## reasoning ## ]]\nhm\n\n[[ ## tomorrow ## ]]\n{word}\n\n[[ ## completed ## ]]"
+            ),
             finish_reason="stop",
             usage=Usage(input_tokens=1, output_tokens=1, total_tokens=2),
         )

@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rnnprog
+import rnnprog.cells.floors
 from rnnprog.budget import memory_tokens
 from rnnprog.cells.base import Experience
 from rnnprog.feedback import label_feedback
