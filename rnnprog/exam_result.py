@@ -98,6 +98,16 @@ class ArmRun(Value):
     scores: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
     prompts: str | None = None
 
+    @model_validator(mode="after")
+    def _one_score_a_step(self) -> ArmRun:
+        for trace in self.result.traces if self.scores else ():
+            found = len(self.scores.get(trace.sequence, ()))
+            if found != len(trace):
+                raise ValueError(
+                    f"sequence {trace.sequence!r} has {len(trace)} steps but {found} scores; give one a step"
+                )
+        return self
+
 
 class Arm(Value):
     """One contender: a cell, or a floor, under one or several seeds.

@@ -107,7 +107,13 @@ def _numbers(carry: JsonValue, lines: dict[str, int]) -> list[int] | None:
 
 
 def _record(record: StepRecord) -> dict[str, Any]:
-    step: dict[str, Any] = {"t": record.t, "id": record.id, "i": record.inputs, "p": record.prediction, "y": record.target}
+    step: dict[str, Any] = {
+        "t": record.t,
+        "id": record.id,
+        "i": record.inputs,
+        "p": record.prediction,
+        "y": record.target,
+    }
     if record.time is not None:
         step["T"] = record.time
     if record.usage:

@@ -68,7 +68,9 @@ def _curves(columns: Columns, values: NDArray[np.float64], arms: int, wanted: in
     longest = max((len(walk) for walk in columns.walks), default=0)
     together = max((sum(w.arm == a for w in columns.walks) for a in range(arms)), default=1)
     # A mean of few 0s and 1s is noise: bins are widened until one holds enough steps, but not into a single dot.
-    width = max(math.ceil(longest / _POINTS), min(math.ceil(wanted / max(together, 1)), math.ceil(longest / _FEWEST)), 1)
+    width = max(
+        math.ceil(longest / _POINTS), min(math.ceil(wanted / max(together, 1)), math.ceil(longest / _FEWEST)), 1
+    )
     made = (_curve(a, [w for w in columns.walks if w.arm == a], values, longest, width) for a in range(arms))
     return [curve for curve in made if curve.x]
 

@@ -36,7 +36,9 @@ def mean_over_groups(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> 
     drawn = rng.integers(0, len(sums), size=(_RESAMPLES, len(sums)))
     means = sums[drawn].sum(axis=1) / np.maximum(counts[drawn].sum(axis=1), 1)
     low, high = np.quantile(means, [0.025, 0.975])
-    return Figure(value=value, low=float(low), high=float(high), n=int(total), method=f"bootstrap over {groups} sequences")
+    return Figure(
+        value=value, low=float(low), high=float(high), n=int(total), method=f"bootstrap over {groups} sequences"
+    )
 
 
 def share(hits: int, n: int) -> Figure:

@@ -22,9 +22,28 @@ from rnnprog.report.prompts import Prompts
 
 __all__ = ["SCRIPTS", "head_of", "render"]
 
-SCRIPTS = (
-    "dom theme inflate data numbers scale legend chart curves cost walk values timeline filter list diff prompts detail keys main"
-).split()
+SCRIPTS = [
+    "dom",
+    "theme",
+    "inflate",
+    "data",
+    "numbers",
+    "scale",
+    "legend",
+    "chart",
+    "curves",
+    "cost",
+    "walk",
+    "values",
+    "timeline",
+    "filter",
+    "list",
+    "diff",
+    "prompts",
+    "detail",
+    "keys",
+    "main",
+]
 """The script's parts in the order in which they are joined; each is one idea."""
 
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
@@ -73,7 +92,13 @@ def head_of(exam: ExamResult, rows: list[ArmRow], columns: Columns, prompts: boo
     share = numbers.is_share(metric)
     return {
         "task": exam.task,
-        "metric": {"name": metric.name, "share": share, "unit": metric.unit, "binary": metric.binary},
+        "metric": {
+            "name": metric.name,
+            "share": share,
+            "unit": metric.unit,
+            "binary": metric.binary,
+            "higher": metric.higher_is_better,
+        },
         "arms": arms,
         "learning": [curve.json() for curve in learning_curves(columns, len(arms))],
         "lengths": [curve.json() for curve in length_curves(columns, len(arms))],
@@ -100,8 +125,10 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
         "headline": html.escape(verdict.headline(exam, rows)),
         "statements": items,
         "results": tables.to_html(tables.result_table(exam, rows)),
-        "recovery": tables.to_html(recovery) if recovery.rows else "<p>This metric knows no right and wrong.</p>",
-        "memory": tables.to_html(memory) if memory.rows else "<p>No arm keeps a memory.</p>",
+        "recovery": tables.to_html(recovery),
+        "recovery_hidden": "" if recovery.rows else " hidden",
+        "memory": tables.to_html(memory),
+        "memory_hidden": "" if memory.rows else " hidden",
         "settings": _definitions(exam),
     }
 
@@ -109,8 +136,13 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
 def _facts(exam: ExamResult, columns: Columns) -> str:
     sequences = len({walk.trace.sequence for walk in columns.walks})
     seeds = len({walk.seed for walk in columns.walks})
+    better = "higher" if exam.metric.higher_is_better else "lower"
     told = [f"{len(exam.arms)} arms" * (len(exam.arms) > 1), f"{sequences:,} sequence{'s' * (sequences != 1)}"]
-    told += [f"{seeds} seeds" * (seeds > 1), f"{len(columns):,} recorded steps", f"metric: {exam.metric.name}"]
+    told += [
+        f"{seeds} seeds" * (seeds > 1),
+        f"{len(columns):,} recorded steps",
+        f"metric: {exam.metric.name}, {better} is better",
+    ]
     return " · ".join(part for part in told if part)
 
 
@@ -120,7 +152,10 @@ def _definitions(exam: ExamResult) -> str:
         programs = {json.dumps(run.result.program, sort_keys=True, ensure_ascii=False) for run in arm.runs}
         rows |= {f"program of {arm.label}": text for text in sorted(programs) if text != "{}"}
     rows |= {f"version of {name}": version for name, version in exam.versions.items()}
-    told = ((name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) for name, value in rows.items())
+    told = (
+        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for name, value in rows.items()
+    )
     return "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in told)
 
 

@@ -66,7 +66,12 @@ def sample_exam(sequences: int = 8, steps: int = 40, seeds: int = 2, seed: int =
         )
         for a, d, lo, hi, p, v in said
     )
-    config: dict[str, JsonValue] = {"memory budget": _BUDGET, "model": "none (made up)", "correction": "Holm", "seed": seed}
+    config: dict[str, JsonValue] = {
+        "memory budget": _BUDGET,
+        "model": "none (made up)",
+        "correction": "Holm",
+        "seed": seed,
+    }
     return ExamResult(
         task="weather (made up)",
         metric=MetricSpec(),
@@ -94,7 +99,11 @@ def _sequence(name: str, steps: int, rng: random.Random) -> Sequence:
             "temp_max": round(rng.gauss(14, 6), 1),
             "wind": round(rng.gammavariate(3, 1), 1),
         }
-        rows.append(Step(inputs=inputs, target={"tomorrow": following}, time=f"2014-{1 + day // 28 % 12:02d}-{1 + day % 28:02d}"))
+        rows.append(
+            Step(
+                inputs=inputs, target={"tomorrow": following}, time=f"2014-{1 + day // 28 % 12:02d}-{1 + day % 28:02d}"
+            )
+        )
         sky = following
     return Sequence(id=name, steps=tuple(rows))
 
@@ -168,7 +177,9 @@ def _predict(cell: str, name: str, t: int, step: Step, skill: float, rng: random
     length = 210 + {"full_history": 34 * t, "reflective": 150}.get(cell, 0)
     usage = {"predictor": Usage(calls=1, prompt_tokens=length + rng.randrange(20), completion_tokens=9)}
     failed = rng.random() < 0.015
-    failure = Failure(phase="predictor", error="ValueError: output 'tomorrow' = 'sunny spells'", raw="sunny spells", attempts=2)
+    failure = Failure(
+        phase="predictor", error="ValueError: output 'tomorrow' = 'sunny spells'", raw="sunny spells", attempts=2
+    )
     return StepRecord(
         t=t,
         id=f"{name}:{t}",
@@ -202,7 +213,9 @@ def _learn(memory: Memory, record: StepRecord, rng: random.Random) -> tuple[Memo
         verdicts += (Verdict(check="forged markers", decision="repaired", reason="a field marker was broken up"),)
     dropped: tuple[tuple[str, str], ...] = ()
     while len(after.render()) // 4 > _BUDGET or len(after.section("errors").items) > 6:
-        section = max(after.section("errors"), after.section("facts"), key=lambda s: len(s.items) * (1 + (s.key == "errors")))
+        section = max(
+            after.section("errors"), after.section("facts"), key=lambda s: len(s.items) * (1 + (s.key == "errors"))
+        )
         dropped += ((section.key, section.items[-1]),)
         after = after.with_items(section.key, section.items[:-1])
     outcome = f"Predicted {said}, and it was {truth}: {'right' if right else 'wrong'}."

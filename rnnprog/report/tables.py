@@ -78,6 +78,8 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
     tests = dict.fromkeys(c.test for c in exam.comparisons if c.test)
     note = f"Intervals: {'; '.join(methods) or 'none'}."
     note += f" Tests: {', '.join(tests)}." if tests else ""
+    if not exam.metric.binary and any(row.failed for row in rows):
+        note += " A step without an answer is charged what the metric says, by default the worst score of its run."
     return Table("Results", tuple(columns), tuple(cells), tuple(row.role for row in rows), note)
 
 
@@ -118,7 +120,16 @@ def memory_table(rows: list[ArmRow]) -> Table:
         )
         for row in shown
     )
-    columns = ("arm", "mean tokens", "most tokens", "versions", "repaired", "old one kept", "items dropped", "retention")
+    columns = (
+        "arm",
+        "mean tokens",
+        "most tokens",
+        "versions",
+        "repaired",
+        "old one kept",
+        "items dropped",
+        "retention",
+    )
     note = "Versions: steps after which the memory differed. Repaired and old one kept: decisions of the guard."
     note += " Retention: share of items that a rewrite keeps word for word."
     return Table("Memory", columns, cells, tuple(row.role for row in shown), note)

@@ -37,7 +37,9 @@ def headline(exam: ExamResult, rows: list[ArmRow]) -> str:
 
 
 def _compared(exam: ExamResult) -> str:
-    kinds = {verdict: [c for c in exam.comparisons if c.verdict == verdict] for verdict in ("gain", "loss", "no evidence")}
+    kinds = {
+        verdict: [c for c in exam.comparisons if c.verdict == verdict] for verdict in ("gain", "loss", "no evidence")
+    }
     control = exam.comparisons[0].control
     gains, losses = kinds["gain"], kinds["loss"]
     if gains:

@@ -35,7 +35,7 @@ function rowOf(k, top) {
   const said = HEAD.texts[COLUMNS.said[i]] || (has(i, "failed") ? "no answer" : "–"), length = COLUMNS.length[i];
   const marks = EVENTS.filter(([flag]) => has(i, flag)).map(([, text, shape, colour]) => s("svg", { width: 14, height: 12, viewBox: "0 0 14 12" }, eventMark(shape, colour, 7, 6), s("title", {}, text)));
   const row = h("div", {
-    class: `row ${kind}`, id: `row-${i}`, role: "option", "aria-selected": i === chosen.step, "aria-setsize": shownCount(), "aria-posinset": k + 1,
+    class: `row ${kind}`, id: `row-${i}`, role: "option", "aria-selected": String(i === chosen.step), "aria-setsize": shownCount(), "aria-posinset": k + 1,
     title: `${HEAD.arms[walk.arm].label}, ${walk.sequence}, seed ${walk.seed}`, onclick: () => { choose(i, "list"); byId("list").focus({ preventScroll: true }); },
   }, h("span", {}, String(timeOf(i, walk))), h("span", {}, said), h("span", {}, HEAD.texts[COLUMNS.truth[i]] || "–"), h("span", {}, length >= 0 ? plain(length) : ""), h("span", { class: "marks" }, marks));
   row.style.top = `${top}px`;
@@ -73,4 +73,5 @@ function listChanged() {
   byId("list").scrollTop = 0;
   reveal(chosen.step);
   drawRows();
+  showDetail(); // the words of the search are marked in it
 }
