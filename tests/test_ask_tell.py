@@ -38,7 +38,7 @@ def test_ask_gives_an_id_and_the_outputs() -> None:
     assert (first.id, second.id) == ("0:0", "0:1")
     assert first.tomorrow == (first.outputs or {})["tomorrow"]
     assert [id for id, _ in state.pending] == ["0:0", "0:1"]
-    with pytest.raises(AttributeError, match="yesterday.*tomorrow"):
+    with pytest.raises(AttributeError, match=r"yesterday.*tomorrow"):
         _ = first.yesterday
 
 

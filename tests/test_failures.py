@@ -162,7 +162,7 @@ def test_a_refused_model_raises_at_once(error: Exception) -> None:
             raise error
         return None
 
-    with pytest.raises(rnnprog.LMUnavailableError, match="predictor.*cannot be used") as caught:
+    with pytest.raises(rnnprog.LMUnavailableError, match=r"predictor.*cannot be used") as caught:
         program(refuse)(steps=STEPS)
     assert caught.value.trace is not None
     assert len(caught.value.trace) == 1
@@ -238,5 +238,5 @@ def test_a_step_whose_time_cannot_be_read_names_the_step() -> None:
     with pytest.raises(rnnprog.DataError) as caught:
         made(steps=steps)
     assert caught.value.trace is not None
-    with pytest.raises(rnnprog.DataError, match="mixed|added"):
+    with pytest.raises(rnnprog.DataError, match=r"mixed|added"):
         made(steps=[rnnprog.Step(inputs={"seen": "x"}, time=time) for time in (1, "2024-01-01")])
