@@ -20,9 +20,8 @@ Examples = list[dspy.Example]
 def score(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None, *_gepa: Any) -> float:
     """Share of right answers; takes the five arguments of GEPA as well as dspy's three."""
     truth = [step["tomorrow"] for step in example.steps]
-    return sum(o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)) / len(
-        truth
-    )
+    right = [o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)]
+    return sum(right) / len(right)
 
 
 def always(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:
@@ -197,7 +196,7 @@ def test_ensemble(student: Any, before: str, examples: Examples) -> None:
     other.set_lm(pure_lm(seed=2))
     together = dspy.Ensemble(reduce_fn=lambda outputs: outputs[-1], size=None).compile([student, other])
     assert together(steps=examples[0].steps).trace == other(steps=examples[0].steps).trace
-    assert [name for name, _ in together.named_predictors()][0] == "programs[0].cell.predictor"
+    assert together.named_predictors()[0][0] == "programs[0].cell.predictor"
     assert json.dumps(student.dump_state()) == before
 
 
