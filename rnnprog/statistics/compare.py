@@ -19,6 +19,7 @@ from rnnprog.statistics.correction import Correction, corrected
 from rnnprog.statistics.interval import Where, mean_interval
 from rnnprog.statistics.paired import TestResult, diebold_mariano, mcnemar, paired_permutation, wilcoxon
 from rnnprog.statistics.power import (
+    PERMUTATION_EFFICIENCY,
     WILCOXON_EFFICIENCY,
     detectable_by_error,
     detectable_by_mcnemar,
@@ -179,7 +180,7 @@ def _run_test(choice: Choice, pair: _Pair, d: np.ndarray, rules: Rules, alpha: f
         return wilcoxon(d), detectable_by_sequences(d, alpha, rules.power, WILCOXON_EFFICIENCY)
     if choice.test == "paired permutation":
         found = paired_permutation(d, rules.resamples, rules.seed)
-        return found, detectable_by_sequences(d, alpha, rules.power)
+        return found, detectable_by_sequences(d, alpha, rules.power, PERMUTATION_EFFICIENCY)
     if choice.test == "diebold-mariano":
         # Memory makes neighbouring differences alike beyond the horizon, so the variance looks further back.
         reach = max(rules.horizon, math.floor(len(d) ** (1 / 3)) + 1)

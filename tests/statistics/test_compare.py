@@ -12,10 +12,11 @@ from rnnprog.errors import ConfigurationError
 from rnnprog.metrics import Scores, get_metric, score_steps
 from rnnprog.metrics.metric import Case
 from rnnprog.statistics import Comparison, Rules, choose_test, compare, detectable_by_mcnemar, detectable_by_sequences
+from rnnprog.statistics.interval import Where
 from rnnprog.statistics.power import detectable_by_error
 from rnnprog.trace import StepRecord, Trace
 
-QUICK = Rules(resamples=499)
+QUICK = Rules(resamples=999)
 
 
 def trace(hits: Any, name: str) -> Trace:
@@ -59,7 +60,7 @@ def test_a_planted_effect_is_found_with_the_stated_power_and_none_where_there_is
     assert false <= stats.binom.isf(0.001, 200, 0.025 * 4 / 3)
     assert 0.05 < detectable < 0.25
     true, _ = found(rng, detectable, 100, **shape)
-    assert stats.binom.isf(0.999, 100, 0.8) <= true <= stats.binom.isf(0.001, 100, 0.8) + 5
+    assert stats.binom.isf(0.999, 100, 0.8) <= true <= stats.binom.isf(0.001, 100, 0.85)
 
 
 def test_with_several_empty_arms_holm_keeps_false_findings_rare() -> None:
@@ -125,19 +126,20 @@ def test_lower_is_better_turns_the_sign() -> None:
 def test_the_test_follows_from_the_data() -> None:
     rng = np.random.default_rng(36)
 
-    def test_of(old: np.ndarray, new: np.ndarray, metric: str = "accuracy", **rules: Any) -> Comparison:
-        return compare(scored(old, metric), {"arm": scored(new, metric)}, rules=Rules(resamples=199, **rules))[0]
+    def test_of(pair: np.ndarray, metric: str = "accuracy", where: Where = "all") -> Comparison:
+        old, new = (scored(table, metric) for table in pair)
+        return compare(old, {"arm": new}, rules=Rules(where=where, resamples=199))[0]
 
     single = rng.uniform(size=(2, 40, 1)) < 0.5
-    assert test_of(*single).test == "exact McNemar"
+    assert test_of(single).test == "exact McNemar"
     long = rng.uniform(size=(2, 1, 60)) < 0.5
-    assert test_of(*long).test == "Diebold-Mariano"
+    assert test_of(long).test == "Diebold-Mariano"
     smooth = rng.normal(size=(2, 12, 5))
-    assert test_of(*smooth, metric="mae[y]").test == "Wilcoxon"
+    assert test_of(smooth, metric="mae[y]").test == "Wilcoxon"
     tied = rng.uniform(size=(2, 12, 2)) < 0.5
-    assert test_of(*tied).test == "paired permutation"
-    assert test_of(*(rng.uniform(size=(2, 12, 9)) < 0.5), where="last").test == "exact McNemar"
-    few = test_of(*(rng.uniform(size=(2, 2, 5)) < 0.5))
+    assert test_of(tied).test == "paired permutation"
+    assert test_of(rng.uniform(size=(2, 12, 9)) < 0.5, where="last").test == "exact McNemar"
+    few = test_of(rng.uniform(size=(2, 2, 5)) < 0.5)
     assert few.outcome == "not tested"
     assert few.p is None
     assert "needs 20, there are 10" in few.words
