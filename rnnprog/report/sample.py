@@ -225,7 +225,7 @@ def _learn(memory: Memory, record: StepRecord, rng: random.Random) -> tuple[Memo
         operation=operation,
         critique={
             "outcome": outcome,
-            "cause": f"The sky was {sky} with {record.inputs['rain_mm']} mm of rain and wind {record.inputs['wind']} m/s.",
+            "cause": f"The sky was {sky}: {record.inputs['rain_mm']} mm of rain, wind {record.inputs['wind']} m/s.",
             "lesson": f"When it is {sky}, then {truth} may follow; check the rain before trusting persistence.",
         },
         parent=memory.digest,

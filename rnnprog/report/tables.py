@@ -155,13 +155,13 @@ def to_html(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Return the table in Markdown.
+    r"""Return the table in Markdown.
 
     Example:
         >>> print(to_markdown(Table("t", ("arm", "n"), (("a|b", "1"),), ("arm",))))
         | arm | n |
         |:--|--:|
-        | a\\|b | 1 |
+        | a\|b | 1 |
     """
     lines = [_md_row(table.columns), "|:--" + "|--:" * (len(table.columns) - 1) + "|"]
     lines += [_md_row(row) for row in table.rows]
@@ -169,11 +169,11 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """Return the table in LaTeX, for the package booktabs.
+    r"""Return the table in LaTeX, for the package booktabs.
 
     Example:
         >>> print(to_latex(Table("t", ("arm", "n"), (("a_b", "5 %"),), ("arm",))).splitlines()[4])
-        a\\_b & 5 \\% \\\\
+        a\_b & 5 \% \\
     """
     lines = [r"\begin{tabular}{l" + "r" * (len(table.columns) - 1) + "}", r"\toprule"]
     lines += [_tex_row(table.columns), r"\midrule", *(_tex_row(row) for row in table.rows), r"\bottomrule"]
