@@ -35,8 +35,7 @@ def check_budget(schema: MemorySchema, budget: int, tokenizer: Tokenizer) -> Non
     Raises:
         ConfigurationError: with the smallest budget that would do.
     """
-    bare = Memory(sections=tuple(MemorySection(key=s.key, title=s.title) for s in schema.sections))
-    need = memory_tokens(bare, tokenizer)
+    need = memory_tokens(schema.bare(), tokenizer)
     if budget < need:
         raise ConfigurationError(
             f"memory budget {budget} tokens is too small: the empty headings of the schema alone take {need} "
@@ -88,7 +87,5 @@ def _drop(memory: Memory, gone: list[tuple[str, int]]) -> Memory:
     for key, index in gone:
         keep[key] = min(keep[key], index)
     return Memory(
-        sections=tuple(
-            MemorySection(key=s.key, title=s.title, items=s.items[: keep[s.key]]) for s in memory.sections
-        )
+        sections=tuple(MemorySection(key=s.key, title=s.title, items=s.items[: keep[s.key]]) for s in memory.sections)
     )

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError", "DataError", "LMUnavailableError", "MemoryFormatError", "RnnprogError", "TraceError"]
+__all__ = [
+    "ConfigurationError",
+    "DataError",
+    "LMUnavailableError",
+    "MemoryFormatError",
+    "RnnprogError",
+    "StepFailedError",
+    "TraceError",
+]
 
 
 class RnnprogError(Exception):
@@ -27,3 +35,7 @@ class TraceError(RnnprogError, ValueError):
 
 class LMUnavailableError(RnnprogError, RuntimeError):
     """No language model is configured, or the configured one failed beyond repair."""
+
+
+class StepFailedError(RnnprogError, RuntimeError):
+    """A step gave no usable answer, and the failure policy says to stop."""

@@ -15,7 +15,6 @@ __all__ = ["EMPTY_MARK", "Memory", "MemoryDiff", "MemorySection", "Value", "neut
 
 EMPTY_MARK = "(empty)"
 _FIELD_MARKER = re.compile(r"\[\[(\s*)##")
-_SPACES = re.compile(r"\s+")
 
 
 class Value(BaseModel):
@@ -51,7 +50,7 @@ class MemorySection(Value):
     @classmethod
     def _one_line_each(cls, items: tuple[str, ...]) -> tuple[str, ...]:
         # A line break inside an item could start a forged heading or bullet.
-        return tuple(line for line in (_SPACES.sub(" ", item).strip() for item in items) if line)
+        return tuple(line for line in (" ".join(item.split()) for item in items) if line)
 
     def render(self) -> str:
         """Return the section as text: a heading, then one ``- `` line for each item."""

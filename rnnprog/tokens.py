@@ -24,6 +24,8 @@ __all__ = ["DEFAULT_TOKENIZER", "BytePairTokenizer", "FileTokenizer", "Tokenizer
 DEFAULT_TOKENIZER = "cl100k_base"
 _CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
 _LOADING = threading.Lock()
+_LINE_STARTS = frozenset({"- ", "##", "(e"})
+_LONG = 100_000  # characters; longer texts are counted in one go and not kept
 
 
 @runtime_checkable
@@ -67,7 +69,15 @@ class BytePairTokenizer:
         return self._name
 
     def count(self, text: str) -> int:
-        """Return the length of ``text`` in tokens; special-token texts count as plain text."""
+        """Return the length of ``text`` in tokens; special-token texts count as plain text.
+
+        From one version of a memory to the next most lines stay, so lines are counted once. That is exact: both
+        encodings break before a mark that starts a line, as every line of a rendered memory does.
+        """
+        lines = text.split("\n")
+        if len(lines) > 1 and len(text) < _LONG and all(line[:2] in _LINE_STARTS for line in lines):
+            name, last = self._name, lines.pop()
+            return sum([_count_line(name, line) for line in lines]) + len(_encoding(name).encode_ordinary(last))
         return len(_encoding(self._name).encode_ordinary(text))
 
 
@@ -123,6 +133,11 @@ def _by_name(name: str) -> Tokenizer:
     return FileTokenizer(name[len("file:") :]) if name.startswith("file:") else BytePairTokenizer(name)
 
 
+@lru_cache(maxsize=16384)
+def _count_line(name: str, line: str) -> int:
+    return len(_encoding(name).encode_ordinary(line + "\n"))
+
+
 @lru_cache(maxsize=8)
 def _encoding(name: str) -> tiktoken.Encoding:
     try:
@@ -142,9 +157,7 @@ def _tiktoken_cache() -> Iterator[None]:
     if _CACHE_VARIABLE in os.environ or spec is None or not spec.submodule_search_locations:
         yield
         return
-    os.environ[_CACHE_VARIABLE] = os.path.join(
-        spec.submodule_search_locations[0], "litellm_core_utils", "tokenizers"
-    )
+    os.environ[_CACHE_VARIABLE] = os.path.join(spec.submodule_search_locations[0], "litellm_core_utils", "tokenizers")
     try:
         yield
     finally:

@@ -220,7 +220,9 @@ class Trace(Value):
         sequence: id of the sequence.
         program: what walked: cell, task, settings; enough to tell two runs apart.
         initial: the carry before the first step, as JSON.
+        initial_digest: names that carry in the audit trail.
         records: one for each step walked.
+        final: the carry after the last step, as JSON; ``None`` in a trace that was cut off.
         unanswered: ids of predictions whose feedback had not arrived at the end.
         error: why the walk ended early, if it did.
     """
@@ -230,6 +232,7 @@ class Trace(Value):
     initial: JsonValue = None
     initial_digest: str = ""
     records: tuple[StepRecord, ...] = ()
+    final: JsonValue = None
     unanswered: tuple[str, ...] = ()
     error: str | None = None
 
@@ -270,8 +273,15 @@ class Trace(Value):
                 return carry
         raise KeyError(f"trace {self.sequence!r} has no step {t}; it has {len(self.records)} steps")
 
+    def __repr__(self) -> str:
+        return f"Trace(sequence={self.sequence!r}, {len(self.records)} steps)"
+
+    __str__ = __repr__
+
     def carry_after(self) -> JsonValue:
-        """Return the last recorded carry as JSON."""
+        """Return the carry after the last step as JSON; of a trace that was cut off, the last one recorded."""
+        if self.final is not None:
+            return self.final
         carry = self.initial
         for update in self.updates:
             carry = carry if update.carry is None else update.carry

@@ -14,17 +14,22 @@ from pydantic import ValidationError
 from rnnprog.errors import TraceError
 from rnnprog.trace import FORMAT, StepRecord, Trace
 
-__all__ = ["read_traces", "to_lines", "write_traces"]
+__all__ = ["read_traces", "step_line", "to_lines", "write_traces"]
 
 
 def to_lines(trace: Trace) -> Iterator[str]:
     """Yield the JSON lines of a trace, without line ends; equal traces give equal bytes."""
-    head = trace.model_dump(mode="json", exclude={"records", "unanswered", "error"})
+    head = trace.model_dump(mode="json", exclude={"records", "final", "unanswered", "error"})
     yield _dump({"line": "start", "format": FORMAT, **head})
     for record in trace.records:
-        yield _dump({"line": "step", "sequence": trace.sequence, **record.model_dump(mode="json", exclude_defaults=True)})
-    tail = {"sequence": trace.sequence, "unanswered": list(trace.unanswered), "error": trace.error}
+        yield step_line(trace.sequence, record)
+    tail = trace.model_dump(mode="json", include={"sequence", "final", "unanswered", "error"})
     yield _dump({"line": "end", **tail})
+
+
+def step_line(sequence: str, record: StepRecord) -> str:
+    """Return the JSON line of one step."""
+    return _dump({"line": "step", "sequence": sequence, **record.model_dump(mode="json", exclude_defaults=True)})
 
 
 def write_traces(traces: Iterable[Trace], path: str | Path) -> Path:
@@ -66,7 +71,9 @@ def read_traces(path: str | Path) -> list[Trace]:
             raise TraceError(f"{path}, line {number}: not a line of a trace ({error})") from error
         if kind == "start":
             if line.pop("format", None) != FORMAT:
-                raise TraceError(f"{path}, line {number}: trace format is not {FORMAT}; read it with the version that wrote it")
+                raise TraceError(
+                    f"{path}, line {number}: trace format is not {FORMAT}; read it with the version that wrote it"
+                )
             heads[sequence], records[sequence] = line, []
         elif sequence not in heads:
             raise TraceError(f"{path}, line {number}: sequence {sequence!r} has no start line")

@@ -10,7 +10,8 @@ __all__ = ["Judge"]
 class Judge(dspy.Signature):
     """Judge `answer` as a response to `observation` against `criteria` alone. Go through the criteria one by one and
     quote what in the answer meets or misses each. Do not reward length or confidence. If you cannot tell whether a
-    criterion is met, count it as not met. `acceptable` is true only if every criterion is met."""
+    criterion is met, count it as not met. `acceptable` is true only if every criterion is met.
+    """
 
     observation: str = dspy.InputField(desc="what was to be answered, one field a line")
     answer: str = dspy.InputField(desc="the answer, one field a line")

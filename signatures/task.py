@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, cast
 
 import dspy
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.signatures.text import to_json
@@ -21,7 +20,7 @@ TaskLike = Union[str, type[dspy.Signature], "Task"]
 
 _PREDICT_ARGUMENTS = {"signature", "demos", "config", "lm", "new_signature", "prediction"}
 _EXAMPLE_METHODS = {"labels", "inputs", "keys", "values", "items", "get", "copy", "without", "toDict", "completions"}
-_OUR_FIELDS = {"memory", "steps", "carry", "sequence", "outputs", "trace"}
+_OUR_FIELDS = {"memory", "steps", "carry", "sequence", "outputs", "state", "trace"}
 _OTHER_PHASES = {"outcome", "cause", "lesson", "new_memory", "assessment", "acceptable", "hint_"}
 RESERVED_NAMES = frozenset(_PREDICT_ARGUMENTS | _EXAMPLE_METHODS | _OUR_FIELDS | _OTHER_PHASES)
 """Field names that a task may not use, because dspy or a phase of the cell already does."""
@@ -49,8 +48,11 @@ class Task:
 
     @cached_property
     def _adapters(self) -> dict[str, TypeAdapter[Any]]:
-        fields = self.signature.output_fields.items()
-        return {n: TypeAdapter(Annotated[(f.annotation, *f.metadata)] if f.metadata else f.annotation) for n, f in fields}
+        adapters = {}
+        for name, field in self.signature.output_fields.items():
+            kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+            adapters[name] = TypeAdapter(kind)
+        return adapters
 
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the outputs typed, with ranges enforced, as JSON values.
@@ -113,15 +115,16 @@ def as_task(task: TaskLike, instructions: str | None = None) -> Task:
     if isinstance(task, Task):
         return task if instructions is None else Task(task.signature.with_instructions(instructions))
     try:
-        signature = dspy.Signature(task) if isinstance(task, str) else task
+        signature: Any = dspy.Signature(task) if isinstance(task, str) else task
         if not (isinstance(signature, type) and issubclass(signature, dspy.Signature)):
             raise TypeError(f"expected a signature string or class, got {type(task).__name__}")
     except Exception as error:
         raise ConfigurationError(
-            f"cannot read the task signature {task!r}: {error}; write it like \"rain: float -> tomorrow: Literal['sun', 'rain']\""
+            f"cannot read the task signature {task!r}: {error}; "
+            "write it like \"rain: float -> tomorrow: Literal['sun', 'rain']\""
         ) from error
     if instructions is not None:
-        signature = signature.with_instructions(instructions)
+        signature = cast(Any, signature).with_instructions(instructions)
     _check(signature)
     return Task(signature)
 
@@ -134,7 +137,9 @@ def _check(signature: type[dspy.Signature]) -> None:
         )
     for name in [*inputs, *outputs]:
         if name in RESERVED_NAMES or name.startswith("dspy_"):
-            raise ConfigurationError(f"the field name {name!r} is taken by dspy or by a phase; rename it, e.g. {name}_value")
+            raise ConfigurationError(
+                f"the field name {name!r} is taken by dspy or by a phase; rename it, e.g. {name}_value"
+            )
     for name, field in outputs.items():
         _check_output_type(name, field.annotation)
 
@@ -147,8 +152,10 @@ def _check_output_type(name: str, annotation: Any) -> None:
         raise ConfigurationError(f"output {name!r} has no type to check answers against; {way_out}")
     try:
         TypeAdapter(annotation).json_schema()
-    except (PydanticSchemaGenerationError, Exception) as error:
-        raise ConfigurationError(f"output {name!r}: type {_type_name(annotation)} has no JSON form; {way_out}") from error
+    except Exception as error:
+        raise ConfigurationError(
+            f"output {name!r}: type {_type_name(annotation)} has no JSON form; {way_out}"
+        ) from error
 
 
 def _type_name(annotation: Any) -> str:

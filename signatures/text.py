@@ -16,10 +16,10 @@ _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def as_text(fields: Mapping[str, Any]) -> str:
-    """Write named values as lines; further lines of a value are indented, so that they cannot pose as a field.
+    r"""Write named values as lines; further lines of a value are indented, so that they cannot pose as a field.
 
     Example:
-        >>> print(as_text({"rain_mm": 3.1, "sky": "grey", "note": "a\\nb: c"}))
+        >>> print(as_text({"rain_mm": 3.1, "sky": "grey", "note": "a\nb: c"}))
         rain_mm: 3.1
         sky: grey
         note: a

@@ -6,6 +6,7 @@ zero-shot, a tensor for a latent cell. The walk passes it along and records it t
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -14,11 +15,14 @@ from typing import Any, ClassVar
 import dspy
 from pydantic import JsonValue
 
-from rnnprog.cells.effects import Maybe, adrive, drive
-from rnnprog.signatures.task import Task
+from rnnprog.effects import Maybe, adrive, drive, perform
+from rnnprog.errors import ConfigurationError
+from rnnprog.signatures.task import Task, TaskLike
 from rnnprog.trace import Failure, Feedback, Fields, Verdict
 
-__all__ = ["Answer", "Cell", "Experience", "Learned"]
+__all__ = ["Answer", "Cell", "Experience", "Learned", "cell_names", "make_cell"]
+
+_CELLS: dict[str, type[Cell]] = {}
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Experience:
 
     Attributes:
         id: key of the prediction.
+        t: index of the predicted step in its sequence, from 0.
         inputs: the observation.
         outputs: what was predicted; ``None`` if the prediction failed.
         feedback: the evidence; ``None`` where none will come and the cell learns without.
@@ -49,6 +54,7 @@ class Experience:
     """
 
     id: str
+    t: int
     inputs: Fields
     outputs: Fields | None
     feedback: Feedback | None = None
@@ -78,10 +84,10 @@ class Learned:
     failure: Failure | None = None
 
 
-class Cell(dspy.Module):  # type: ignore[misc]
+class Cell(dspy.Module):
     """Base of all cells. Subclass it, set ``name``, and write :meth:`initial`, :meth:`predicting`, :meth:`learning`.
 
-    The two verbs return either a plain value or a generator that yields :class:`~rnnprog.cells.effects.Call` and is
+    The two verbs return either a plain value or a generator that yields :class:`~rnnprog.effects.Call` and is
     sent predictions; write them once and both the sync and the async forms work. Keep predictors in attributes, so
     that dspy's optimizers find them. Keep no state that changes while walking: it belongs in the carry.
 
@@ -91,11 +97,26 @@ class Cell(dspy.Module):  # type: ignore[misc]
         task: what is observed and predicted.
     """
 
-    name: ClassVar[str] = "cell"
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in vars(cls):
+            _CELLS[cls.name] = cls
 
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.task = task
+
+    def start(self, memory: Any = None) -> Any:
+        """Return the carry to start a sequence from: :meth:`initial`, or one made of a given memory.
+
+        Raises:
+            ConfigurationError: this cell carries no memory that could be given.
+        """
+        if memory is None:
+            return self.initial()
+        raise ConfigurationError(f"the cell {self.name!r} cannot start from a given memory; leave it out")
 
     def initial(self) -> Any:
         """Return the carry before the first step."""
@@ -128,21 +149,47 @@ class Cell(dspy.Module):  # type: ignore[misc]
 
     def predict(self, carry: Any, inputs: Fields) -> Answer:
         """Predict in this thread."""
-        return drive(self.predicting(carry, inputs))
+        return drive(perform(self.predicting(carry, inputs)))
 
     async def apredict(self, carry: Any, inputs: Fields) -> Answer:
         """Predict, awaiting the model."""
-        return await adrive(self.predicting(carry, inputs))
+        return await adrive(perform(self.predicting(carry, inputs)))
 
     def learn(self, carry: Any, experience: Experience) -> Learned:
         """Learn in this thread."""
-        return drive(self.learning(carry, experience))
+        return drive(perform(self.learning(carry, experience)))
 
     async def alearn(self, carry: Any, experience: Experience) -> Learned:
         """Learn, awaiting the model."""
-        return await adrive(self.learning(carry, experience))
+        return await adrive(perform(self.learning(carry, experience)))
 
     def forward(self, carry: Any, inputs: Fields) -> dspy.Prediction:
         """Answer one observation as a dspy module does; walk sequences with ``rnnprog.RecurrentModule``."""
         answer = self.predict(carry, inputs)
         return dspy.Prediction(**(answer.outputs or {}))
+
+
+def cell_names() -> list[str]:
+    """Return the names of all cells whose module has been imported."""
+    return sorted(_CELLS)
+
+
+def make_cell(name: str, task: TaskLike, **settings: Any) -> Cell:
+    """Make a cell by its name, as the command line and configuration files do.
+
+    Args:
+        name: one of :func:`cell_names`.
+        task: signature string, class or task.
+        **settings: the cell's own keyword arguments.
+
+    Raises:
+        ConfigurationError: no such cell, or arguments that it does not take.
+    """
+    if name not in _CELLS:
+        near = difflib.get_close_matches(name, _CELLS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(f"no cell is called {name!r}{hint} There are: {', '.join(cell_names())}")
+    try:
+        return _CELLS[name](task, **settings)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ConfigurationError(f"the cell {name!r} does not take {sorted(settings)}: {error}") from error

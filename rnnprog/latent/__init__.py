@@ -1,0 +1,1 @@
+"""Cells whose carry is vectors (extra `latent`)."""

@@ -11,11 +11,12 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from inspect import isgenerator
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar, Union, cast
 
 import dspy
+from dspy.streaming.messages import StatusMessage, sync_send_to_stream
 
-__all__ = ["Call", "Effects", "Maybe", "adrive", "drive", "perform"]
+__all__ = ["Call", "Effects", "Maybe", "Status", "adrive", "drive", "perform"]
 
 T = TypeVar("T")
 
@@ -37,7 +38,14 @@ class Call:
     within: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext)
 
 
-Effects = Generator[Call, dspy.Prediction, T]
+@dataclass(frozen=True)
+class Status:
+    """A message for whoever streams the program (``dspy.streamify``); nothing is sent back."""
+
+    message: str
+
+
+Effects = Generator[Union[Call, Status], dspy.Prediction, T]
 """A generator that yields calls, is sent predictions, and returns a ``T``."""
 
 Maybe = Union[T, Effects[T]]
@@ -52,51 +60,55 @@ def _no_booking(_phase: str) -> AbstractContextManager[Any]:
 
 def perform(what: Maybe[T]) -> Effects[T]:
     """Run cell logic inside another generator: ``answer = yield from perform(cell.predicting(carry, x))``."""
-    if isgenerator(what):
-        return (yield from what)
-    return what  # type: ignore[return-value]  # not a generator, so it is the value itself
+    return cast(T, (yield from what) if isgenerator(what) else what)
 
 
-def drive(what: Maybe[T], booking: Booking = _no_booking) -> T:
+def drive(what: Effects[T], booking: Booking = _no_booking) -> T:
     """Make the calls one after the other in this thread and return the result.
 
     Args:
-        what: cell logic, or a plain value.
+        what: a generator of calls; wrap what a cell's verb returns with :func:`perform`.
         booking: opens a context for each phase, to book what its calls cost.
     """
-    if not isgenerator(what):
-        return what  # type: ignore[return-value]
+    effects = what
     try:
-        call = next(what)
+        effect = next(effects)
         while True:
+            answer: Any = None
             try:
-                with booking(call.phase), call.within():
-                    answer = call.module(**call.inputs)
+                if isinstance(effect, Status):
+                    sync_send_to_stream(dspy.settings.send_stream, StatusMessage(effect.message))
+                else:
+                    with booking(effect.phase), effect.within():
+                        answer = effect.module(**effect.inputs)
             except Exception as error:
-                call = what.throw(error)
+                effect = effects.throw(error)
             else:
-                call = what.send(answer)
+                effect = effects.send(answer)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        return cast(T, stop.value)
     finally:
-        what.close()
+        effects.close()
 
 
-async def adrive(what: Maybe[T], booking: Booking = _no_booking) -> T:
+async def adrive(what: Effects[T], booking: Booking = _no_booking) -> T:
     """Await the calls one after the other and return the result; see :func:`drive`."""
-    if not isgenerator(what):
-        return what  # type: ignore[return-value]
+    effects = what
     try:
-        call = next(what)
+        effect = next(effects)
         while True:
+            answer: Any = None
             try:
-                with booking(call.phase), call.within():
-                    answer = await call.module.acall(**call.inputs)
+                if isinstance(effect, Status):
+                    await dspy.settings.send_stream.send(StatusMessage(effect.message))
+                else:
+                    with booking(effect.phase), effect.within():
+                        answer = await effect.module.acall(**effect.inputs)
             except Exception as error:
-                call = what.throw(error)
+                effect = effects.throw(error)
             else:
-                call = what.send(answer)
+                effect = effects.send(answer)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        return cast(T, stop.value)
     finally:
-        what.close()
+        effects.close()
