@@ -104,8 +104,8 @@ def _task(
         if not Path(data).suffix:
             load_task(data)  # no such task: its error names those that come near
         raise ConfigurationError(
-            f"{data!r} is a file, so say what to predict: --signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" "
-            "--target next:COLUMN"
+            f"{data!r} is a file, so say what to predict: "
+            "--signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" --target next:COLUMN"
         )
     return from_file(data, signature, limit=limit, **{**columns, **given})
 
