@@ -13,7 +13,7 @@ from rnnprog.exam_result import ExamResult
 from rnnprog.report.scores import StepScore, score_run
 from rnnprog.trace import StepRecord, Trace, Update
 
-__all__ = ["FLAGS", "UNKNOWN", "Columns", "Walk", "columns_of"]
+__all__ = ["FLAGS", "UNKNOWN", "Columns", "Walk", "columns_of", "short"]
 
 FLAGS = {
     "right": 1,
@@ -136,13 +136,13 @@ def _fill(columns: Columns, walk: Walk, scores: list[StepScore], texts: dict[str
         columns.calls[i] = sum(u.calls for u in usage)
         columns.prompt_tokens[i] = sum(u.prompt_tokens for u in usage)
         columns.completion_tokens[i] = sum(u.completion_tokens for u in usage)
-        columns.said[i] = texts.setdefault(_short(record.prediction), len(texts))
-        columns.true[i] = texts.setdefault(_short(record.target), len(texts))
+        columns.said[i] = texts.setdefault(short(record.prediction), len(texts))
+        columns.true[i] = texts.setdefault(short(record.target), len(texts))
 
 
 def _flags(record: StepRecord, score: StepScore, prompts: bool) -> int:
     flags = 0 if score.right is None else FLAGS["right"] if score.right else FLAGS["wrong"]
-    if record.failure is not None:
+    if record.failure is not None or record.prediction is None:
         flags |= FLAGS["failed"]
     for update in record.updates:
         flags |= _update_flags(update, record.id)
@@ -158,7 +158,7 @@ def _update_flags(update: Update, own: str) -> int:
     return flags | (FLAGS["late"] if update.of != own else 0)
 
 
-def _short(fields: object) -> str:
+def short(fields: object) -> str:
     """One value bare, several as ``name: value``; the list shows these, the step itself shows all."""
     if not isinstance(fields, dict) or not fields:
         return ""

@@ -22,7 +22,11 @@ from rnnprog.report.prompts import Prompts
 
 __all__ = ["SCRIPTS", "head_of", "render"]
 
-SCRIPTS = ["dom", "theme", "inflate", "data", "numbers", "scale", "legend", "chart", "curves", "cost", "walk", "values", "timeline", "filter", "list", "diff", "prompts", "detail", "keys", "main"]
+SCRIPTS = (
+    *("dom", "theme", "inflate", "data", "numbers", "scale", "legend"),
+    *("chart", "curves", "cost", "walk", "values", "timeline"),
+    *("filter", "list", "diff", "prompts", "detail", "keys", "main"),
+)
 """The script's parts in the order in which they are joined; each is one idea."""
 
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
@@ -71,7 +75,13 @@ def head_of(exam: ExamResult, rows: list[ArmRow], columns: Columns, prompts: boo
     share = numbers.is_share(metric)
     return {
         "task": exam.task,
-        "metric": {"name": metric.name, "share": share, "unit": metric.unit, "binary": metric.binary},
+        "metric": {
+            "name": metric.name,
+            "share": share,
+            "unit": metric.unit,
+            "binary": metric.binary,
+            "higher": metric.higher_is_better,
+        },
         "arms": arms,
         "learning": [curve.json() for curve in learning_curves(columns, len(arms))],
         "lengths": [curve.json() for curve in length_curves(columns, len(arms))],
@@ -98,8 +108,10 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
         "headline": html.escape(verdict.headline(exam, rows)),
         "statements": items,
         "results": tables.to_html(tables.result_table(exam, rows)),
-        "recovery": tables.to_html(recovery) if recovery.rows else "<p>This metric knows no right and wrong.</p>",
-        "memory": tables.to_html(memory) if memory.rows else "<p>No arm keeps a memory.</p>",
+        "recovery": tables.to_html(recovery),
+        "recovery_hidden": "" if recovery.rows else " hidden",
+        "memory": tables.to_html(memory),
+        "memory_hidden": "" if memory.rows else " hidden",
         "settings": _definitions(exam),
     }
 
@@ -107,8 +119,13 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
 def _facts(exam: ExamResult, columns: Columns) -> str:
     sequences = len({walk.trace.sequence for walk in columns.walks})
     seeds = len({walk.seed for walk in columns.walks})
+    better = "higher" if exam.metric.higher_is_better else "lower"
     told = [f"{len(exam.arms)} arms" * (len(exam.arms) > 1), f"{sequences:,} sequence{'s' * (sequences != 1)}"]
-    told += [f"{seeds} seeds" * (seeds > 1), f"{len(columns):,} recorded steps", f"metric: {exam.metric.name}"]
+    told += [
+        f"{seeds} seeds" * (seeds > 1),
+        f"{len(columns):,} recorded steps",
+        f"metric: {exam.metric.name}, {better} is better",
+    ]
     return " · ".join(part for part in told if part)
 
 

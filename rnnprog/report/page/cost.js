@@ -22,7 +22,7 @@ function drawCost() {
   if (wide) for (const arm of points) root.append(costLabel(arm, xs, ys, area, taken));
   else box.after(costLegend(points));
   for (const arm of points) root.append(costPoint(arm, xs, ys));
-  byId("cost-note").textContent = "Up and to the left is better" + (HEAD.metric.share ? "." : " where a higher score is; for errors, down and to the left.")
+  byId("cost-note").textContent = `${HEAD.metric.higher ? "Up" : "Down"} and to the left is better.`
     + " Whiskers: the intervals of the table.";
 }
 

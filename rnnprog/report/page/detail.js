@@ -17,7 +17,7 @@ const usageText = (usage) => Object.entries(usage || {}).map(([phase, [calls, se
   `${phase}: ${calls} call${calls === 1 ? "" : "s"}, ${plain(sent)} tokens in, ${plain(received)} out`).join(" · ");
 
 function failureView([phase, error, raw, attempts]) {
-  return [h("p", {}, `The ${phase} gave no usable answer after ${attempts} attempt${attempts === 1 ? "" : "s"}: ${error}`), raw && h("pre", { tabindex: 0 }, raw)];
+  return [h("p", {}, `The ${phase} gave no usable answer after ${attempts} attempt${attempts === 1 ? "" : "s"}: `, found(error)), raw && h("pre", { tabindex: 0 }, found(raw))];
 }
 
 function feedbackText(feedback) {
@@ -36,7 +36,7 @@ function updateView(update, before, step) {
     update.cr && [h("h3", {}, "Critique"), fields(update.cr)],
     update.f && [h("h3", {}, "Failure"), failureView(update.f)],
     update.v && [h("h3", {}, "Guard"), h("dl", { class: "fields" }, update.v.map(([check, decision, reason]) => [h("dt", {}, check), h("dd", {}, [badge(decision.replace("_", " "), decision === "accept" ? "good" : "bad"), reason ? ` ${reason}` : ""])]))],
-    update.x && [h("h3", {}, "Dropped to stay within the budget"), h("ul", {}, update.x.map(([section, text]) => h("li", {}, `${section}: ${text}`)))],
+    update.x && [h("h3", {}, "Dropped to stay within the budget"), h("ul", {}, update.x.map(([section, text]) => h("li", {}, `${section}: `, found(text))))],
     h("h3", {}, "Memory" + (update.n !== undefined ? `, ${plain(update.n)} tokens` : "") + (unchanged ? ", unchanged" : "")),
     update.lines ? diffView(before || [], update.lines) : h("p", { class: "note" }, "not recorded at this step"),
     update.u && h("p", { class: "note" }, usageText(update.u)));

@@ -53,7 +53,7 @@ function diffView(before, after) {
   }
   rows.forEach(([mark, line], k) => box.append(h("div", {
     class: `${{ "+": "plus", "-": "minus", " ": "same" }[mark]}${line[0] === "#" ? " heading" : ""}`, "data-mark": mark === " " ? "" : mark === "-" ? "−" : mark,
-  }, h("span", { class: "hidden" }, { "+": "added: ", "-": "removed: ", " ": "" }[mark]), paired.get(k) || line.slice(1))));
+  }, h("span", { class: "hidden" }, { "+": "added: ", "-": "removed: ", " ": "" }[mark]), paired.get(k) || found(line.slice(1)))));
   if (!rows.length) box.append(h("div", { class: "same" }, "(empty)"));
   return box;
 }

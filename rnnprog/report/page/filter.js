@@ -75,7 +75,7 @@ function startFilter(changed) {
     const button = buttons.find((b) => b.dataset.flag === name);
     if (!button) return;
     if (!filters.flags.delete(name)) filters.flags.add(name);
-    button.setAttribute("aria-pressed", filters.flags.has(name));
+    button.setAttribute("aria-pressed", String(filters.flags.has(name)));
     applyFilters(changed);
   };
   const typed = debounce(() => { filters.text = text.value; applyFilters(changed); }, 150);

@@ -12,23 +12,25 @@ let timelineFrame = null;
 
 function drawTimeline() {
   drawValues();
-  const walk = chosen.walk, box = byId("timeline"), budget = HEAD.arms[walk.arm].budget;
+  const walk = chosen.walk, box = byId("timeline"), { budget } = HEAD.arms[walk.arm];
   const known = []; // [step index, length]
   for (let i = 0; i < walk.length; i++) if (COLUMNS.length[walk.offset + i] >= 0) known.push([i, COLUMNS.length[walk.offset + i]]);
+  box.style.height = known.length ? "" : "120px"; // only the strip is left without a memory
   const most = Math.max(1, known.reduce((top, [, v]) => Math.max(top, v), 0), known.length && budget ? budget : 0);
-  const steps = Math.max(walk.length - 1, 1);
   timelineFrame = frame(box, {
-    margin: { left: 46, right: 14, top: 22, bottom: 78 }, xTitle: "", yTitle: known.length ? "memory length (tokens)" : "this arm recorded no memory length",
-    x: (a, b) => linear(walk.first, walk.first + steps, a + 4, b - 4), y: (a, b) => linear(0, most * 1.08, a, b), yCount: known.length ? 4 : 0,
+    margin: { left: 46, right: 14, top: 22, bottom: 78 }, xTitle: "", yTitle: known.length ? "memory length (tokens)" : "no memory recorded",
+    x: (a, b) => linear(walk.first, walk.first + Math.max(walk.length - 1, 1), a + 4, b - 4), y: (a, b) => linear(0, most * 1.08, a, b),
+    yCount: 4, yText: (value) => (known.length ? plain(value) : ""),
   });
   const { root, area, xs, ys } = timelineFrame;
-  if (budget && known.length) root.append(s("path", { d: `M${area.left},${ys(budget)}H${area.right}`, stroke: "var(--bad)", "stroke-dasharray": "5 4", opacity: 0.7 }),
-    s("text", { x: area.left + 6, y: ys(budget) - 5 }, `budget ${plain(budget)} tokens`));
-  root.append(s("path", { d: stairs(known, walk, xs, ys), fill: "none", stroke: styleOf(walk.arm).colour, "stroke-width": 1.8 }));
+  if (known.length) {
+    if (budget) root.append(s("path", { d: `M${area.left},${ys(budget)}H${area.right}`, stroke: "var(--bad)", "stroke-dasharray": "5 4", opacity: 0.7 }),
+      s("text", { x: area.left + 6, y: ys(budget) - 5 }, `budget ${plain(budget)} tokens`));
+    root.append(s("path", { class: "length", d: stairs(known, walk, xs, ys), fill: "none", stroke: styleOf(walk.arm).colour, "stroke-width": 1.8 }));
+  }
   drawEvents(root, walk, xs, ys, area);
-  drawStrip(root, walk, xs, area);
-  root.append(s("text", { x: (area.left + area.right) / 2, y: area.bottom + 72, "text-anchor": "middle" }, "step of the sequence"));
-  root.append(s("g", { id: "cursor" }));
+  if (HEAD.metric.binary) drawStrip(root, walk, xs, area); else drawErrors(root, walk, xs, area);
+  root.append(s("text", { x: (area.left + area.right) / 2, y: area.bottom + 72, "text-anchor": "middle" }, "step of the sequence"), s("g", { class: "cursor" }));
   moveCursor();
 }
 
@@ -78,10 +80,25 @@ function drawStrip(root, walk, xs, area) {
     s("text", { x: area.left - 8, y: base - 2, "text-anchor": "end" }, "wrong"));
 }
 
+// Below the axis where scores are amounts: a bar for each step, the worst of those that share a pixel.
+function drawErrors(root, walk, xs, area) {
+  const base = area.bottom + 52, width = Math.max(1, Math.min(8, (xs(walk.first + 1) - xs(walk.first)) * 0.7)), worst = new Map();
+  let most = 0;
+  for (let i = 0; i < walk.length; i++) {
+    const score = Math.abs(COLUMNS.score[walk.offset + i]), at = Math.round(xs(walk.first + i));
+    if (!Number.isNaN(score)) { worst.set(at, Math.max(score, worst.get(at) || 0)); most = Math.max(most, score); }
+  }
+  const bars = [...worst].map(([x, score]) => `M${x - width / 2},${base}h${width}v${-24 * score / (most || 1)}h${-width}z`).join("");
+  root.append(s("path", { d: bars, fill: "var(--bad)", opacity: 0.75 }), s("text", { x: area.left - 8, y: base - 2, "text-anchor": "end" }, shorten(HEAD.metric.name, 7)));
+}
+
 function moveCursor() {
-  const { root, area, xs } = timelineFrame, x = xs(timeOf(chosen.step, chosen.walk)), box = byId("timeline");
-  root.querySelector("#cursor").replaceChildren(s("path", { d: `M${x},${area.top}V${area.bottom + 54}`, stroke: "var(--accent)", "stroke-width": 1.5 }),
-    s("path", { d: `M${x - 5},${area.top - 6}h10l-5,6z`, fill: "var(--accent)" }));
+  const box = byId("timeline");
+  for (const { root, area, xs } of [timelineFrame, byId("values").hidden ? null : valuesFrame].filter(Boolean)) {
+    const x = xs(timeOf(chosen.step, chosen.walk)), bottom = root.parentElement === box ? area.bottom + 54 : area.bottom;
+    root.querySelector(".cursor").replaceChildren(s("path", { d: `M${x},${area.top}V${bottom}`, stroke: "var(--accent)", "stroke-width": 1.5 }),
+      s("path", { d: `M${x - 5},${area.top - 6}h10l-5,6z`, fill: "var(--accent)" }));
+  }
   box.setAttribute("aria-valuenow", timeOf(chosen.step, chosen.walk));
   box.setAttribute("aria-valuemin", chosen.walk.first);
   box.setAttribute("aria-valuemax", chosen.walk.first + chosen.walk.length - 1);
@@ -97,9 +114,11 @@ function startTimeline() {
   let last = null;
   onChoice(() => { if (chosen.walk !== last) { last = chosen.walk; drawTimeline(); noteWalk(); } else moveCursor(); });
   keepDrawn(box, () => { if (chosen.walk) drawTimeline(); });
-  box.addEventListener("click", (event) => choose(at(event), "timeline"));
-  box.addEventListener("pointermove", (event) => showTip(event, timelineTip(at(event))));
-  box.addEventListener("pointerleave", hideTip);
+  for (const chart of [box, byId("values")]) {
+    chart.addEventListener("click", (event) => choose(at(event), "timeline"));
+    chart.addEventListener("pointermove", (event) => showTip(event, timelineTip(at(event))));
+    chart.addEventListener("pointerleave", hideTip);
+  }
   box.addEventListener("keydown", (event) => {
     const move = { ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10 }[event.key], { walk } = chosen;
     if (!move) return;
