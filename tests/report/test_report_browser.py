@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rnnprog.exam_result import ExamResult
-from rnnprog.report import build, build_walk
+from rnnprog.report import blocks, build, build_walk
 from rnnprog.report.columns import FLAGS, columns_of
 from rnnprog.report.sample import sample_exam, sample_trace
 from rnnprog.trace import Trace
@@ -168,6 +168,17 @@ def test_another_walk_is_chosen_by_arm_seed_and_sequence(page_file: Path, open_p
     assert page.inner_text("#walk-note").startswith("full history, station-04, seed 1: 30 steps")
 
 
+def test_a_step_has_an_address(page_file: Path, open_page: Open) -> None:
+    page = open_page(page_file)
+    page.keyboard.press("g")
+    page.wait_for_selector("#detail h2:has-text('step 0')")
+    page.keyboard.press("j")
+    page.wait_for_selector("#detail h2:has-text('step 1')")
+    assert page.url.endswith("#step-1")
+    page.reload()
+    page.wait_for_selector("#detail h2:has-text('reflective · station-00 · step 1')")
+
+
 def test_theme_follows_the_system_until_it_is_chosen(page_file: Path, open_page: Open) -> None:
     page = open_page(page_file, color_scheme="dark")
     paper = "getComputedStyle(document.body).backgroundColor"
@@ -218,6 +229,17 @@ def test_paper_and_narrow_screens(page_file: Path, open_page: Open, tmp_path: Pa
     assert page.locator("#settings dl").is_visible()
     assert not page.locator(".listing").is_visible()
     assert page.locator("#detail h2").is_visible()
+
+
+def test_prompts_beyond_the_limit_are_said_to_be_left_out(
+    open_page: Open, small_trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "MOST_PROMPTS", 0)
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(json.dumps({"id": "p3", "phase": "predictor", "prompt": "x", "completion": "sun"}))
+    page = open_page(build_walk([small_trace], tmp_path / "page.html", prompts=path))
+    page.click("#prompts summary")
+    page.wait_for_selector("#prompts >> text=Left out of this page")
 
 
 def test_a_long_list_holds_few_rows(open_page: Open, tmp_path: Path) -> None:
