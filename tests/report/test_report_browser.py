@@ -11,8 +11,10 @@ import pytest
 
 from rnnprog.exam_result import ExamResult
 from rnnprog.report import blocks, build, build_walk
+from rnnprog.report.arms import arm_rows
 from rnnprog.report.columns import FLAGS, columns_of
 from rnnprog.report.sample import sample_exam, sample_trace
+from rnnprog.report.verdict import headline
 from rnnprog.trace import Trace
 
 FORGED = '<script>document.title = "forged"</script><img src=x onerror=\'document.title = "forged"\'>'
@@ -46,13 +48,13 @@ def heading(page: Any) -> str:
     return str(page.inner_text("#detail h2"))
 
 
-def test_it_loads_with_every_chart(page_file: Path, open_page: Open) -> None:
+def test_it_loads_with_every_chart(exam: ExamResult, page_file: Path, open_page: Open) -> None:
     page = open_page(page_file)
     for chart, lines in (("learning", 5), ("lengths", 2)):
         assert page.locator(f"#{chart} path.line").count() == lines
     assert page.locator("#cost text.label").count() == 5
     assert page.locator("#timeline path.length").count() == 1
-    assert "reflective beats empty memory" in page.inner_text(".headline")
+    assert page.inner_text(".headline") == headline(exam, arm_rows(exam, columns_of(exam)))
     assert heading(page) == "reflective · station-00 · step 29"
     assert page.locator(".row[aria-selected=true]").is_visible()
 
