@@ -111,7 +111,9 @@ class Walk:
     ) -> Effects[Update]:
         """Let the cell learn from feedback that has arrived; ``None`` says that none ever will."""
         before = self.state.carry
-        if isinstance(feedback, Failure):
+        if not self.learning:
+            learned = Learned(before, "frozen")
+        elif isinstance(feedback, Failure):
             learned = Learned(before, "no_feedback", failure=feedback)
         else:
             evidence = feedback if isinstance(feedback, Feedback) else None

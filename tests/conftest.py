@@ -14,8 +14,13 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 for _name in [name for name in os.environ if name.endswith("_API_KEY")]:
     del os.environ[_name]  # a forgotten model must fail, not spend
 
-import dspy
-import pytest
+import dspy  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings
+
+# No chance without a seed, and no verdict that depends on how busy the machine is.
+settings.register_profile("house", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 # the module: dspy.dsp.utils re-exports an object of the same name
 dspy_settings: Any = importlib.import_module("dspy.dsp.utils.settings")
