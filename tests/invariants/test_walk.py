@@ -25,8 +25,8 @@ from rnnprog.tokens import get_tokenizer
 from rnnprog.trace_io import to_lines
 
 TASK = "seen: str -> tomorrow: Literal['sun', 'rain']"
-NEEDS_MORE_THAN_A_TASK = {"river"}  # has tests of its own
-CELLS = sorted(set(rnnprog.cell_names()) - NEEDS_MORE_THAN_A_TASK)
+NOT_FOR_THIS_TASK = {"river", "running_mean"}  # a model of its own; numbers only. Both have tests of their own
+CELLS = sorted(set(rnnprog.cell_names()) - NOT_FOR_THIS_TASK)
 LEARNS_IN_WORDS = ["full_history", "reflective"]
 PATIENT = rnnprog.FailurePolicy(give_up_after=10_000)
 
@@ -36,7 +36,7 @@ pairs = st.lists(
 )
 seeds = st.integers(0, 10**6)
 delays = st.sampled_from([0, 0, 1, 2, 4])
-few = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+few = settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 every_cell = pytest.mark.parametrize("name", CELLS)
 
 
