@@ -139,13 +139,13 @@ class Remembering(Cell):
         within = partial(placed, settings.placement)
         return predict_call(self.task, self.predictor, {"memory": memory}, inputs, settings.retries, within)
 
-    def seen(self, experience: Experience, *, evidence: bool) -> dict[str, str]:
+    def seen(self, carry: Any, experience: Experience, *, evidence: bool) -> dict[str, str]:
         """Return what a learning phase is told about a step, each text bounded; labels only if ``evidence``."""
-        settings = self.settings.value
-        short = partial(shortened, room=max(settings.budget, LEAST_ROOM), tokenizer=self.tokenizer)
-        room = max(settings.context_budget - settings.budget, LEAST_ROOM)
+        settings, ruler = self.settings.value, self.tokenizer
+        least = max(min(settings.budget, settings.context_budget // 4), LEAST_ROOM)
+        short = partial(shortened, room=least, tokenizer=ruler)
         told = {
-            "observation": shortened(as_text(experience.inputs), room, self.tokenizer),
+            "observation": shortened(as_text(experience.inputs), max(self.room(carry), LEAST_ROOM), ruler),
             "answer": short(as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER),
         }
         if evidence:
