@@ -7,6 +7,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ def bucket_names(edges: Sequence[int]) -> list[str]:
     >>> bucket_names((0, 5, 10))
     ['0-4', '5-9', '10+']
     """
-    return [f"{low}-{high - 1}" for low, high in zip(edges, edges[1:], strict=False)] + [f"{edges[-1]}+"]
+    return [f"{low}-{high - 1}" for low, high in pairwise(edges)] + [f"{edges[-1]}+"]
 
 
 @dataclass(frozen=True)

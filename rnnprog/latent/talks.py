@@ -1,4 +1,4 @@
-"""Encoded conversations: every turn through the frozen encoder once, then any number of memories from the same latents."""
+"""Encoded conversations: every turn through the encoder once, then any number of memories from the same latents."""
 
 from __future__ import annotations
 
