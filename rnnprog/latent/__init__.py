@@ -30,7 +30,7 @@ _HOMES = {
     "train": "train",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - the table above is the single list of public names
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -52,11 +52,13 @@ class ExamPaper:
 
 @dataclass(frozen=True)
 class ExamOptions:
-    """``seed`` chooses the foreign banks, ``last`` the turns of the last-k reference, ``batch`` questions at a time;
-    ``text_tokens`` cuts the all-turns-as-text reference to its most recent part.
+    """``seed`` chooses the foreign banks and ``rotations`` how many of them each question meets (the control is their
+    mean), ``last`` the turns of the last-k reference, ``batch`` questions at a time; ``text_tokens`` cuts the
+    all-turns-as-text reference to its most recent part.
     """
 
     seed: int = 0
+    rotations: int = 3
     last: int = 8
     batch: int = 128
     max_new_tokens: int = 32
@@ -70,16 +72,16 @@ def final_banks(model: LatentModel, talks: EncodedTalks) -> Bank:
         return Bank.joined([write_talks(model, talks, part) for part in everyone.split(256)]).checked()
 
 
-def foreign(count: int, seed: int) -> Tensor:
-    """For each conversation another one, by a rotation drawn from the seed: nobody keeps the own bank.
+def foreign(count: int, seed: int, rotations: int = 1) -> list[Tensor]:
+    """For each conversation another one, by distinct rotations drawn from the seed: nobody keeps the own bank.
 
-    >>> foreign(4, 0).tolist() != [0, 1, 2, 3]
-    True
+    >>> [order.tolist() for order in foreign(2, seed=0, rotations=3)]
+    [[1, 0]]
     """
     if count < 2:
         raise LatentError(f"{count} conversation: the shuffled-bank control needs at least two")
-    shift = 1 + int(np.random.default_rng(seed).integers(count - 1))
-    return (torch.arange(count) + shift) % count
+    shifts = 1 + np.random.default_rng(seed).permutation(count - 1)[:rotations]
+    return [(torch.arange(count) + int(shift)) % count for shift in shifts]
 
 
 def answers_with(model: LatentModel, paper: ExamPaper, banks: Bank, options: ExamOptions) -> list[str]:
@@ -158,10 +160,10 @@ def examine(
     chosen = options or ExamOptions()
     known = reference if reference is not None else references(paper, chosen)
     banks = final_banks(model, paper.talks)
-    shuffled = banks.select(foreign(banks.users, chosen.seed))
+    others = [banks.select(order) for order in foreign(banks.users, chosen.seed, chosen.rotations)]
     f1 = {
         "memory": paper.score(answers_with(model, paper, banks, chosen)),
-        "shuffled": paper.score(answers_with(model, paper, shuffled, chosen)),
+        "shuffled": np.mean([paper.score(answers_with(model, paper, other, chosen)) for other in others], axis=0),
         "zero": paper.score(answers_with(model, paper, banks.zeroed(), chosen)),
         **known,
     }

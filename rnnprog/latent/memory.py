@@ -73,7 +73,8 @@ class LatentMemory:
     def bank(self, user: str = DEFAULT) -> Bank:
         """The bank of one user (a fresh one for a user who has said nothing)."""
         if self._bank is None or user not in self._places:
-            return self.model.empty(1)
+            fresh: Bank = self.model.empty(1)
+            return fresh
         return self._bank.select([self._places[user]])
 
     def turns(self, user: str = DEFAULT) -> int:
@@ -141,8 +142,8 @@ class LatentMemory:
     def load(self, path: Path | str) -> None:
         """Replace all banks by stored ones; refuses those of another backbone, method or write side.
 
-        Raises ``BackboneMismatchError``, ``BankError`` for a bank that is not finite, ``LatentError`` for a broken file.
-        The present banks stay when loading fails.
+        Raises ``BackboneMismatchError``, ``BankError`` for a bank that is not finite, ``LatentError`` for a broken
+        file. The present banks stay when loading fails.
         """
         parts, about = read_tensors(Path(path))
         refuse_foreign(about, self.model, Path(path), keys=("width", "backbone", "write"))

@@ -103,5 +103,5 @@ class LatentModel(nn.Module):
             self.load_state_dict(dict(weights), strict=names is None)
         except RuntimeError as error:
             raise BackboneMismatchError(
-                f"these adapter weights do not fit {self.spec.name} on a backbone of width {self.backbone.width}: {error}"
+                f"adapter weights do not fit {self.spec.name} on a backbone of width {self.backbone.width}: {error}"
             ) from error

@@ -65,8 +65,8 @@ def literal_table(
 def markdown(table: Sequence[Sequence[Examination]]) -> str:
     """The table as Markdown, percent of token F1, standard errors over conversations in parentheses."""
     lines = [
-        "| method | rows | trained | own bank | foreign bank | zero bank | gain over foreign | published rate | tax | net |"
-        " seeds | verdict |",
+        "| method | rows | trained | own bank | foreign bank | zero bank | gain over foreign | published rate | tax |"
+        " net | seeds | verdict |",
         "| --- " * 12 + "|",
     ]
     for exams in table:

@@ -102,7 +102,7 @@ class TokenRing(WriteRule):
         capacity = self.spec.rows
         if longest > capacity:
             raise CapacityError(
-                f"a turn of {longest} tokens does not fit into a ring of {capacity} rows: raise rows to {longest} or more"
+                f"a turn of {longest} tokens does not fit into a ring of {capacity} rows: raise rows to at least that"
             )
         order = bank.tokens[:, None] + mask.cumsum(1) - 1
         # Padding goes to one spare row behind the ring, which is cut off again.

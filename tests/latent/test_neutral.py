@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import MT5Config, MT5ForConditionalGeneration
+
 from rnnprog.latent.backbone import Backbone, random_t5
 from rnnprog.latent.conditioning import Conditioned, Encoded
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.spec import MethodSpec, ReadSpec, WriteSpec, method
 from rnnprog.latent.tiny import word_tokenizer
 from rnnprog.latent.train import Exercise, TrainConfig, train
-from transformers import MT5Config, MT5ForConditionalGeneration
 
 from .conftest import FORMS, NAMED, awakened, small
 
@@ -26,7 +27,7 @@ def baseline(backbone: Backbone, question: Encoded) -> torch.Tensor:
 def written(model: LatentModel, users: int = 2, turns: int = 2) -> object:
     bank = model.empty(users)
     for turn in range(turns):
-        texts = [f"ana: i have a {'dog cat fish parrot'.split()[(turn + user) % 4]} at home" for user in range(users)]
+        texts = [f"ana: i have a {['dog', 'cat', 'fish', 'parrot'][(turn + user) % 4]} at home" for user in range(users)]
         encoded = model.backbone.encode(texts)
         bank = model.write(bank, encoded.latents, encoded.mask)
     return bank

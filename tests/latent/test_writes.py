@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.errors import BankError, CapacityError, LatentError
 from rnnprog.latent.hebbian import Hebbian
