@@ -27,7 +27,9 @@ def baseline(backbone: Backbone, question: Encoded) -> torch.Tensor:
 def written(model: LatentModel, users: int = 2, turns: int = 2) -> object:
     bank = model.empty(users)
     for turn in range(turns):
-        texts = [f"ana: i have a {['dog', 'cat', 'fish', 'parrot'][(turn + user) % 4]} at home" for user in range(users)]
+        texts = [
+            f"ana: i have a {['dog', 'cat', 'fish', 'parrot'][(turn + user) % 4]} at home" for user in range(users)
+        ]
         encoded = model.backbone.encode(texts)
         bank = model.write(bank, encoded.latents, encoded.mask)
     return bank
@@ -136,8 +138,8 @@ def test_tenfold_hebbian_count() -> None:
 def test_other_families_of_t5_work(world: object) -> None:
     tokenizer = word_tokenizer(["ana", "dog"])
     config = MT5Config(
-        vocab_size=len(tokenizer), d_model=16, d_kv=4, d_ff=32, num_layers=2, num_heads=4, feed_forward_proj="gated-gelu",
-        decoder_start_token_id=0, dropout_rate=0.0,
+        vocab_size=len(tokenizer), d_model=16, d_kv=4, d_ff=32, num_layers=2, num_heads=4,
+        feed_forward_proj="gated-gelu", decoder_start_token_id=0, dropout_rate=0.0,
     )  # fmt: skip
     backbone = Backbone(MT5ForConditionalGeneration(config), tokenizer)
     model = LatentModel(backbone, small("M.5"))

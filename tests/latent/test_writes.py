@@ -190,7 +190,7 @@ def test_the_ring_holds_exactly_the_last_tokens(sizes: list[int]) -> None:
 
 def test_a_turn_longer_than_the_ring_is_refused() -> None:
     writer = make("ring", rows=4)
-    with pytest.raises(CapacityError, match="5 tokens.*4 rows"):
+    with pytest.raises(CapacityError, match=r"5 tokens.*4 rows"):
         writer(writer.empty(2), *turn())
 
 
