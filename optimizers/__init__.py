@@ -1,0 +1,1 @@
+"""How the words are tuned: optimizers for recurrent programs."""

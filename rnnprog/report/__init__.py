@@ -1,0 +1,1 @@
+"""The gallery: read-only views of traces and results."""

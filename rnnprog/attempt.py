@@ -1,0 +1,91 @@
+"""Asking a phase, with retries: a bad answer is a value, a broken configuration is an exception."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import dspy
+from dspy.utils.exceptions import (
+    AdapterParseError,
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMError,
+    LMUnsupportedModelError,
+)
+
+from rnnprog.effects import Call, Effects
+from rnnprog.errors import LMUnavailableError, RnnprogError
+from rnnprog.trace import Failure
+
+__all__ = ["attempt"]
+
+T = TypeVar("T")
+_BROKEN = (LMConfigurationError, LMAuthError, LMBillingError, LMUnsupportedModelError)
+_RAW_LIMIT = 4000  # characters of a bad answer kept in the trace
+
+
+def attempt(
+    call: Call, accept: Callable[[dspy.Prediction], T], retries: int
+) -> Effects[tuple[T | None, Failure | None]]:
+    """Make a call until its answer is accepted; return what ``accept`` made of it, or the failure.
+
+    A retry uses a fresh ``rollout_id`` (dspy's cache would repeat the bad answer), and at temperature 0 a small
+    temperature, without which the model itself would repeat it. dspy's own retries of transport errors and the
+    adapter's JSON fallback come first.
+
+    Args:
+        call: the call to make.
+        accept: reads the prediction; raises ``ValueError`` if it is not usable.
+        retries: further attempts after the first.
+
+    Raises:
+        LMUnavailableError: no model is configured, or its credentials or settings are refused.
+        RnnprogError: raised inside the model, such as a script that ran out.
+    """
+    failure: Failure | None = None
+    for number in range(1, retries + 2):
+        prediction: dspy.Prediction | None = None
+        try:
+            prediction = yield (call if number == 1 else _again(call, number))
+            return accept(prediction), None
+        except (AdapterParseError, ValueError, LMError) as error:
+            _raise_if_broken(error, call)
+            raw = getattr(error, "lm_response", None) or ("" if prediction is None else str(prediction.toDict()))
+            failure = Failure(phase=call.phase, error=_message(error), raw=str(raw)[:_RAW_LIMIT], attempts=number)
+            if isinstance(error, LMError):  # dspy has retried these already; asking again changes nothing
+                break
+    return None, failure
+
+
+def _again(call: Call, number: int) -> Call:
+    if not isinstance(call.module, dspy.Predict):
+        return call
+    given: Mapping[str, Any] = call.inputs.get("config", {})
+    lm = call.module.lm or dspy.settings.lm
+    temperature = {**getattr(lm, "kwargs", {}), **call.module.config, **given}.get("temperature")
+    config = {**given, "rollout_id": number}
+    if temperature is not None and math.isclose(temperature, 0.0):
+        config["temperature"] = 0.2
+    return replace(call, inputs={**call.inputs, "config": config})
+
+
+def _raise_if_broken(error: BaseException, call: Call) -> None:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RnnprogError):
+            raise cause
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, _BROKEN) or (isinstance(error, ValueError) and "No LM is loaded" in str(error)):
+        raise LMUnavailableError(
+            f"the model of phase {call.phase!r} cannot be used: {error}; configure one with "
+            "dspy.configure(lm=dspy.LM('openai/gpt-4o-mini')) or program.set_lm(...)"
+        ) from error
+
+
+def _message(error: BaseException) -> str:
+    text = str(error).split("LM Response:")[0].strip()
+    return f"{type(error).__name__}: {text}"[:_RAW_LIMIT]

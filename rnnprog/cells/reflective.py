@@ -1,0 +1,274 @@
+"""The method: predict from a memory in words, reflect on the outcome, rewrite the memory within its budget.
+
+Follows LLM-as-RNN (arXiv 2601.13352): a frozen model, three phases, one bounded text a sequence, rewritten in full
+after feedback. What the paper leaves to the model is done in code here: the budget is counted and enforced after
+every rewrite, each rewrite passes a guard, and a failed phase keeps the old memory.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import dspy
+from pydantic import Field, JsonValue
+
+from rnnprog.attempt import attempt
+from rnnprog.budget import Fitted, check_budget, fit, memory_tokens
+from rnnprog.cells.base import Answer, Cell, Experience, Learned
+from rnnprog.cells.gates import Always, Gate
+from rnnprog.cells.observing import check_observation, predict_call
+from rnnprog.cells.parameters import InitialMemory, SettingsBox
+from rnnprog.effects import Call, Effects, Maybe
+from rnnprog.errors import ConfigurationError
+from rnnprog.guard import DEFAULT_GUARD, Guard, Reviewed
+from rnnprog.lm.adapter import Placement, placed
+from rnnprog.memory import Memory, Value
+from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
+from rnnprog.signatures import Reflect, Rewrite, TaskLike, as_task, as_text, derive_predict
+from rnnprog.signatures.rewrite import NO_REMARK
+from rnnprog.tokens import DEFAULT_TOKENIZER, Tokenizer, get_tokenizer
+from rnnprog.trace import Failure, Fields, Verdict
+
+__all__ = ["Reflective", "ReflectiveSettings"]
+
+NO_EVIDENCE = "Nothing became known about this answer."
+NO_CRITIQUE = "(no critique was written)"
+NO_ANSWER = "(no usable answer was given)"
+TOO_LONG = (
+    "The notes above take {tokens} tokens; the limit is {budget}. Make them shorter: merge, drop the least useful."
+)
+
+
+class ReflectiveSettings(Value):
+    """Settings of the reflective cell; saved with the program.
+
+    Attributes:
+        layout: the sections of the memory.
+        budget: most tokens that the memory may take after any step.
+        context_budget: most tokens that an observation and the memory may take together in one prompt.
+        tokenizer: name of the ruler, see :func:`rnnprog.tokens.get_tokenizer`.
+        gate: when to learn.
+        guard: may a new memory replace the old one?
+        reflect: whether the reflector is asked; without it the rewriter sees the raw evidence.
+        learn_without_feedback: whether to rewrite where no evidence arrived (a rolling summary).
+        skip_last: leave out learning at the last step of a sequence, where nothing would use it.
+        placement: where the memory stands in the prompt of the prediction.
+        retries: further attempts where a phase gives no usable answer.
+    """
+
+    layout: MemorySchema = DEFAULT_SCHEMA
+    budget: int = Field(default=512, ge=1)
+    context_budget: int = Field(default=16384, ge=1)
+    tokenizer: str = DEFAULT_TOKENIZER
+    gate: Gate = Field(default_factory=Always)
+    guard: Guard = DEFAULT_GUARD
+    reflect: bool = True
+    learn_without_feedback: bool = False
+    skip_last: bool = False
+    placement: Placement = "user"
+    retries: int = Field(default=1, ge=0)
+
+
+class Reflective(Cell):
+    """A recurrent cell whose carry is a :class:`~rnnprog.Memory` in words.
+
+    Three model calls a step: ``predictor``, ``reflector``, ``rewriter``; any of these attributes may be replaced by
+    another dspy module with the same fields. The memory is within ``budget`` after every step, whatever the model
+    returns.
+
+    Args:
+        task: signature string, class or :class:`~rnnprog.signatures.Task`.
+        memory: where to start; by default the empty headings of the layout.
+        settings: all settings as one value.
+        **changes: single settings by name, e.g. ``budget=256``.
+
+    Raises:
+        ConfigurationError: an unusable task, a setting of the wrong kind, a budget below the bare headings, a
+            memory of another layout or over the budget.
+
+    Example:
+        >>> cell = Reflective("rain: float -> tomorrow: Literal['sun', 'rain']", budget=256)
+        >>> [name for name, _ in cell.named_predictors()]
+        ['predictor', 'reflector', 'rewriter']
+    """
+
+    name = "reflective"
+
+    def __init__(
+        self,
+        task: TaskLike,
+        *,
+        memory: Memory | str | None = None,
+        settings: ReflectiveSettings | None = None,
+        **changes: Any,
+    ) -> None:
+        super().__init__(as_task(task))
+        self.settings = SettingsBox(_settings(settings, changes))
+        layout = self.settings.value.layout
+        self.initial_memory = InitialMemory(layout.parse(memory).memory if isinstance(memory, str) else memory)
+        self.predictor = dspy.Predict(derive_predict(self.task))
+        self.reflector = dspy.Predict(Reflect)
+        self.rewriter = dspy.Predict(Rewrite)
+        check_budget(layout, self.settings.value.budget, self.tokenizer)
+        self.initial()
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The ruler that both budgets are measured with."""
+        return get_tokenizer(self.settings.value.tokenizer)
+
+    def initial(self) -> Memory:
+        """Return the learned memory, else the given one, else the layout's empty headings.
+
+        Raises:
+            ConfigurationError: it is of another layout or over the budget.
+        """
+        return self._checked(self.initial_memory.value(self.settings.value.layout))
+
+    def start(self, memory: Memory | str | None = None) -> Memory:
+        """Return the memory to start from; a text is read by the layout.
+
+        Raises:
+            ConfigurationError: it is of another layout or over the budget.
+            MemoryFormatError: the text has none of the layout's headings.
+        """
+        if memory is None:
+            return self.initial()
+        layout = self.settings.value.layout
+        return self._checked(layout.parse(memory).memory if isinstance(memory, str) else memory)
+
+    def _checked(self, memory: Memory) -> Memory:
+        settings = self.settings.value
+        if not settings.layout.matches(memory):
+            raise ConfigurationError(
+                f"the initial memory has the sections {[s.key for s in memory.sections]}, the layout "
+                f"{[s.key for s in settings.layout.sections]}; make it with layout.parse(text)"
+            )
+        tokens = memory_tokens(memory, self.tokenizer)
+        if tokens > settings.budget:
+            raise ConfigurationError(
+                f"the initial memory takes {tokens} tokens, over the budget of {settings.budget}; "
+                "shorten it or raise the budget"
+            )
+        return memory
+
+    def predicting(self, carry: Memory, inputs: Fields) -> Maybe[Answer]:
+        """Ask the predictor, with the memory rendered into its ``memory`` field."""
+        settings = self.settings.value
+        failure = check_observation(self.task, inputs, settings.context_budget - settings.budget, self.tokenizer)
+        if failure is not None:
+            return Answer(None, failure)
+        within = partial(placed, settings.placement)
+        return predict_call(self.task, self.predictor, {"memory": carry.render()}, inputs, settings.retries, within)
+
+    def learning(self, carry: Memory, experience: Experience) -> Maybe[Learned]:
+        """Reflect on the evidence and rewrite the memory, if the gate opens."""
+        settings = self.settings.value
+        if experience.feedback is None and not settings.learn_without_feedback:
+            return Learned(carry, "no_feedback")
+        if settings.skip_last and experience.last:
+            return Learned(carry, "skipped_last")
+        if not settings.gate.opens(experience):
+            return Learned(carry, "gated")
+        return self._learn(carry, experience)
+
+    def _learn(self, carry: Memory, experience: Experience) -> Effects[Learned]:
+        settings = self.settings.value
+        feedback = experience.feedback
+        seen = {
+            "observation": as_text(experience.inputs),
+            "answer": as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER,
+            "evidence": feedback.text if feedback is not None else NO_EVIDENCE,
+        }
+        critique: Fields | None = None
+        if settings.reflect and feedback is not None:
+            critique, failure = yield from attempt(Call("reflector", self.reflector, seen), _critique, settings.retries)
+            if failure is not None:
+                return Learned(carry, "failed", failure=failure)
+        asked = {**seen, "critique": as_text(critique) if critique else NO_CRITIQUE}
+        reviewed, failure = yield from self._rewrite(carry, carry, asked, NO_REMARK)
+        if reviewed is None:
+            return Learned(carry, "failed", critique=critique, failure=failure)
+        fitted, verdicts = yield from self._fit(carry, reviewed, asked)
+        operation = "kept_old" if reviewed.kept_old else "rewrite"
+        memory = carry if fitted.memory == carry else fitted.memory
+        return Learned(memory, operation, critique, verdicts, fitted.dropped, fitted.tokens)
+
+    def _rewrite(
+        self, old: Memory, draft: Memory, asked: dict[str, str], remark: str
+    ) -> Effects[tuple[Reviewed | None, Failure | None]]:
+        settings = self.settings.value
+        inputs = {
+            "memory": draft.render(),
+            **asked,
+            "headings": settings.layout.describe(),
+            "budget_tokens": settings.budget,
+            "remark": remark,
+        }
+
+        def accept(said: dspy.Prediction) -> Reviewed:
+            if not isinstance(said.new_memory, str) or not said.new_memory.strip():
+                raise ValueError("the rewriter returned no notes")
+            return settings.guard.review(old, said.new_memory, settings.layout)
+
+        return (yield from attempt(Call("rewriter", self.rewriter, inputs), accept, settings.retries))
+
+    def _fit(
+        self, old: Memory, reviewed: Reviewed, asked: dict[str, str]
+    ) -> Effects[tuple[Fitted, tuple[Verdict, ...]]]:
+        """Hold the budget: ask once for shorter notes, then drop whole items."""
+        settings = self.settings.value
+        verdicts = reviewed.verdicts
+        fitted = fit(reviewed.memory, settings.budget, settings.layout, self.tokenizer)
+        if not fitted.dropped:
+            return fitted, verdicts
+        tokens = memory_tokens(reviewed.memory, self.tokenizer)
+        remark = TOO_LONG.format(tokens=tokens, budget=settings.budget)
+        draft = fit(reviewed.memory, 2 * settings.budget, settings.layout, self.tokenizer).memory
+        shorter, _ = yield from self._rewrite(old, draft, asked, remark)
+        if shorter is not None and not shorter.kept_old:
+            verdicts = (
+                *verdicts,
+                *shorter.verdicts,
+                Verdict(check="budget", decision="repaired", reason=f"{tokens} tokens; asked once for shorter notes"),
+            )
+            fitted = fit(shorter.memory, settings.budget, settings.layout, self.tokenizer)
+        if fitted.dropped:
+            reason = f"over {settings.budget} tokens; dropped {len(fitted.dropped)} items"
+            verdicts = (*verdicts, Verdict(check="budget", decision="repaired", reason=reason))
+        return fitted, verdicts
+
+    def dump_carry(self, carry: Memory) -> JsonValue:
+        """Return the memory as JSON."""
+        return carry.model_dump(mode="json")
+
+    def load_carry(self, dumped: JsonValue) -> Memory:
+        """Return the memory that :meth:`dump_carry` wrote."""
+        return Memory.model_validate(dumped)
+
+    def digest(self, carry: Memory) -> str:
+        """Return the memory's own digest."""
+        return carry.digest
+
+    def describe(self) -> Fields:
+        """Return task and settings."""
+        return {**super().describe(), "settings": self.settings.value.model_dump(mode="json")}
+
+
+def _critique(said: dspy.Prediction) -> Fields:
+    fields: Fields = {name: str(value) for name, value in said.items() if value is not None}
+    if not fields:
+        raise ValueError("the reflector returned nothing")
+    return fields
+
+
+def _settings(settings: ReflectiveSettings | None, changes: dict[str, Any]) -> ReflectiveSettings:
+    base = settings or ReflectiveSettings()
+    unknown = sorted(set(changes) - set(ReflectiveSettings.model_fields))
+    if unknown:
+        raise ConfigurationError(f"unknown settings {unknown}; there are {sorted(ReflectiveSettings.model_fields)}")
+    try:
+        return ReflectiveSettings.model_validate({**dict(base), **changes})
+    except ValueError as error:
+        raise ConfigurationError(f"unusable settings: {error}") from error

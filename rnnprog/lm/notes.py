@@ -1,0 +1,122 @@
+"""A memory text as the embedded model sees it: its own sentences as statistics, all others kept word for word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rnnprog.lm.statements import Average, Condition, Last, Miss, Rule, Same, Tally, read_statement
+from rnnprog.lm.values import number, word
+from rnnprog.memory import EMPTY_MARK
+
+__all__ = ["Notes", "read_notes"]
+
+_BULLET = re.compile(r"^\s*(?:[-*•+–]|\d{1,3}[.)])\s+")
+_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*$")
+_LOW, _MIDDLE, _HIGH = "low", "usual", "high"
+_EDGE = 0.4
+"""Numbers further than this share of the usual distance from their average are called low or high."""
+_SEEN = 3
+"""Steps after which a number's average is good enough to call other numbers low or high."""
+_WORD_DIGITS = 1
+"""Whole numbers of at most this many digits are treated as names as well: they may be codes or classes."""
+_MOST_LINES = 4000
+
+
+@dataclass
+class Notes:
+    """Working copy of a memory, local to one call.
+
+    Attributes:
+        tallies, averages, sames, rules, lasts: statistics by what they are about.
+        misses: wrong predictions, newest first.
+        foreign: sentences of others, with the heading they stood under.
+        titles: headings in order.
+    """
+
+    tallies: dict[tuple[str, Condition], Tally] = field(default_factory=dict)
+    averages: dict[tuple[str, str, Condition], Average] = field(default_factory=dict)
+    sames: dict[tuple[str, str], Same] = field(default_factory=dict)
+    rules: dict[tuple[str, Condition], Rule] = field(default_factory=dict)
+    lasts: dict[str, Last] = field(default_factory=dict)
+    misses: list[Miss] = field(default_factory=list)
+    foreign: list[tuple[str, str]] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
+
+    def add(self, sentence: str, title: str = "") -> None:
+        """Take in one sentence."""
+        said = read_statement(sentence)
+        if isinstance(said, Tally):
+            self.tallies.setdefault((said.of, said.when), said)
+        elif isinstance(said, Average):
+            self.averages.setdefault((said.of, said.minus, said.when), said)
+        elif isinstance(said, Same):
+            self.sames.setdefault((said.of, said.field), said)
+        elif isinstance(said, Rule):
+            self.rules.setdefault((said.of, said.when), said)
+        elif isinstance(said, Last):
+            self.lasts.setdefault(said.of, said)
+        elif isinstance(said, Miss):
+            self.misses.append(said)
+        else:
+            self.foreign.append((title, sentence))
+
+    def conditions(self, observation: dict[str, str], of: str = "") -> dict[str, str]:
+        """Return what can be said about an observation: field to word, with numbers as low, usual or high.
+
+        Args:
+            observation: flat fields as text.
+            of: an output whose last known outcome is a condition too.
+        """
+        found: dict[str, str] = {}
+        for name, text in observation.items():
+            value = number(text)
+            if value is None or (text.isdigit() and len(text) <= _WORD_DIGITS):
+                if (said := word(text)) is not None:
+                    found[name] = said
+            elif (level := self._level(name, value)) is not None:
+                found[name] = level
+        if of in self.lasts and (number(self.lasts[of].value) is None or (of, ()) in self.tallies):
+            found[f"the last {of}"] = self.lasts[of].value
+        return found
+
+    def numbers(self, observation: dict[str, str], of: str = "") -> dict[str, float]:
+        """Return the numbers of an observation, and the last known outcome of ``of`` if it is one."""
+        found = {name: value for name, text in observation.items() if (value := number(text)) is not None}
+        if of in self.lasts and (last := number(self.lasts[of].value)) is not None:
+            found[f"the last {of}"] = last
+        return found
+
+    def _level(self, name: str, value: float) -> str | None:
+        usual = self.averages.get((name, "", ()))
+        if usual is None or usual.total < _SEEN:
+            return None
+        edge = _EDGE * usual.spread
+        return _LOW if value < usual.mean - edge else _HIGH if value > usual.mean + edge else _MIDDLE
+
+
+def read_notes(memory: str | None) -> Notes:
+    r"""Read a memory text, whoever wrote it.
+
+    Example:
+        >>> notes = read_notes("## Facts\n- The last tomorrow was rain.\n- Bring an umbrella.")
+        >>> notes.lasts["tomorrow"].value, notes.foreign
+        ('rain', [('Facts', 'Bring an umbrella.')])
+    """
+    notes = Notes()
+    title = ""
+    for line in _lines(memory or ""):
+        if heading := _HEADING.match(line):
+            title = heading[1]
+            notes.titles.append(title)
+        elif text := _BULLET.sub("", line).strip():
+            notes.add(text, title)
+    return notes
+
+
+def _lines(memory: str) -> Iterator[str]:
+    for line in memory.splitlines()[:_MOST_LINES]:
+        stripped = line.strip()
+        if stripped and stripped.lower().strip("-* ") not in (EMPTY_MARK, "empty", "(none)", "(none yet)"):
+            yield line

@@ -1,0 +1,154 @@
+"""What the embedded model answers in each phase; the phase shows in the fields that the prompt asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rnnprog.lm.composing import compose
+from rnnprog.lm.directives import read_directives
+from rnnprog.lm.learning import Lesson, flatten_outcomes, learn
+from rnnprog.lm.notes import Notes, read_notes
+from rnnprog.lm.predicting import Predictor
+from rnnprog.lm.prompts import OutputField, Prompt, phase_of
+from rnnprog.lm.statements import Rule, read_statement
+from rnnprog.lm.values import flatten, labels, named_values, number, word
+from rnnprog.memory import neutralise
+
+__all__ = ["answer"]
+
+_THINKING = {"reasoning", "rationale", "explanation", "thought", "thoughts"}
+_NOT_SEEN = {"memory", "hint_", "history"}
+_PAST = ("history", "past", "past_steps", "examples", "cases")
+_WRONG = re.compile(r"\b(?:wrong|incorrect|not acceptable|not correct|false|missed|failed)\b", re.IGNORECASE)
+_RIGHT = re.compile(r"\b(?:right|correct|acceptable|true|met)\b", re.IGNORECASE)
+_TOLD = re.compile(r"\btrue outcome|\bactual|\bturned out|\btruth\b", re.IGNORECASE)
+_TOO_LONG = re.compile(r"\b(?:long|longer|budget|tokens|short|shorter)\b", re.IGNORECASE)
+_WORDS = re.compile(r"[A-Za-z]{4,}")
+_DEFAULT_BUDGET = 500
+_SHOWN = 4
+
+
+def answer(prompt: Prompt) -> dict[str, Any]:
+    """Return a value for every field that the prompt asks for."""
+    phases = {"predictor": _predict, "reflector": _reflect, "rewriter": _rewrite, "judge": _judge}
+    special = phases[phase_of(prompt)](prompt)
+    return {
+        output.name: special[output.name] if output.name in special else _plain(prompt, output)
+        for output in prompt.outputs
+    }
+
+
+def _plain(prompt: Prompt, output: OutputField) -> Any:
+    if output.schema.get("type") == "string":
+        return "This follows from the fields given and from the notes."
+    return Predictor(Notes(), flatten(prompt.inputs), read_directives("")).value(output.name, output.schema)
+
+
+def _predict(prompt: Prompt) -> dict[str, Any]:
+    orders = read_directives(prompt.instruction)
+    notes = Notes() if orders.ignore_memory else read_notes(prompt.memory)
+    steady = read_directives("Keep counts. State conditions.")
+    for turn in prompt.turns:  # worked examples are evidence like any other
+        learn(notes, Lesson(_seen(turn.inputs), truth=turn.outputs), steady)
+    for name in _PAST:
+        if name in prompt.inputs:
+            _learn_past(notes, prompt, prompt.inputs[name])
+    predictor = Predictor(notes, flatten(_seen(prompt.inputs)), orders)
+    return {
+        output.name: predictor.value(output.name, output.schema)
+        for output in prompt.outputs
+        if output.name not in _THINKING
+    }
+
+
+def _seen(inputs: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in inputs.items() if name not in _NOT_SEEN and name not in _PAST}
+
+
+def _learn_past(notes: Notes, prompt: Prompt, text: str) -> None:
+    """Read a transcript of earlier steps: ``name: value`` lines; a step ends where the next observation starts."""
+    outputs = {output.name for output in prompt.outputs}
+    steady = read_directives("Keep counts. State conditions.")
+    told = not _TOLD.search(text)  # where outcomes are announced, values before that are only answers
+    seen: dict[str, str] = {}
+    truth: dict[str, str] = {}
+    known = told
+    for line in [*text.splitlines(), "."]:
+        known = known or bool(_TOLD.search(line))
+        for name, value in named_values(line).items():
+            if name in outputs and known:
+                truth[name] = value
+            elif name in prompt.inputs:
+                if truth:
+                    learn(notes, Lesson(seen, truth=truth), steady)
+                    seen, truth = {}, {}
+                known = told
+                seen[name] = value
+    if truth:
+        learn(notes, Lesson(seen, truth=truth), steady)
+
+
+def _lesson(prompt: Prompt) -> Lesson:
+    said = named_values(prompt.inputs.get("answer", ""))
+    evidence = prompt.inputs.get("evidence", "")
+    told = named_values(evidence)
+    truth = {name: value for name, value in told.items() if name in said or (not said and _TOLD.search(evidence))}
+    wrong = True if _WRONG.search(evidence) else False if _RIGHT.search(evidence) else None
+    if not truth and wrong is False:
+        truth = said
+    return Lesson(named_values(prompt.inputs.get("observation", "")), said, truth, wrong)
+
+
+def _rewrite(prompt: Prompt) -> dict[str, Any]:
+    orders = read_directives(prompt.instruction)
+    notes = read_notes(prompt.memory)
+    lesson = _lesson(prompt)
+    touched = learn(notes, lesson, orders)
+    if not lesson.truth:
+        rule = read_statement(named_values(prompt.inputs.get("critique", "")).get("lesson", ""))
+        if isinstance(rule, Rule):
+            notes.rules[rule.of, rule.when] = rule
+    budget = int(number(prompt.inputs.get("budget_tokens", "")) or _DEFAULT_BUDGET)
+    if _TOO_LONG.search(prompt.inputs.get("remark", "")):
+        budget = budget * 4 // 5
+    return {"new_memory": compose(notes, prompt.inputs.get("headings", ""), budget, orders, touched)}
+
+
+def _reflect(prompt: Prompt) -> dict[str, Any]:
+    lesson = _lesson(prompt)
+    said, truth = flatten_outcomes(lesson.answer), flatten_outcomes(lesson.truth)
+    seen = {name: text for name, value in flatten(lesson.observation).items() if (text := word(value)) is not None}
+    shown = ", ".join(f"{name} {text}" for name, text in list(seen.items())[:_SHOWN]) or "nothing that can be named"
+    when = tuple((name, text) for name, text in list(seen.items())[:_SHOWN])
+    if not truth:
+        verdict = "wrong" if lesson.wrong else "not settled"
+        outcome = f"The answer {_listed(said)} was {verdict}; what would have been right was not told."
+        return {
+            "outcome": outcome,
+            "cause": f"The observation showed {shown}.",
+            "lesson": f"When such a step comes again ({shown}), then the same answer needs a second look.",
+        }
+    missed = {of: text for of, text in truth.items() if labels(said.get(of, "")) != labels(text)}
+    outcome = f"Predicted {_listed(said)}, true was {_listed(truth)}: {'wrong' if missed else 'right'}."
+    link = "did not lead to what was predicted" if missed else "was the sign to follow"
+    rules = [Rule(of, when, value[0]) for of, text in truth.items() if (value := labels(text))]
+    rule = str(rules[0]) if rules and when else f"When nothing else is known, then {_listed(truth)}."
+    return {"outcome": outcome, "cause": f"The observation showed {shown}, which {link}.", "lesson": rule}
+
+
+def _listed(fields: Mapping[str, str]) -> str:
+    parts = [f"{name} {word(text) or '(a long text)'}" for name, text in fields.items()]
+    return neutralise(", ".join(parts)) or "nothing"
+
+
+def _judge(prompt: Prompt) -> dict[str, Any]:
+    """Take a criterion as met if the answer shares a word with it: crude, fixed, and open about it."""
+    said = {found.lower() for found in _WORDS.findall(prompt.inputs.get("answer", "")[:20_000])}
+    lines = [line.strip(" -*\t") for line in prompt.inputs.get("criteria", "")[:20_000].splitlines()]
+    verdicts = [(line, any(found.lower() in said for found in _WORDS.findall(line))) for line in lines if line]
+    missed = [line for line, met in verdicts if not met]
+    told = " ".join(f"{'Met' if met else 'Missed'}: {line.rstrip('.')}." for line, met in verdicts)
+    advice = f"Next time meet: {missed[0].rstrip('.')}." if missed else "Nothing to change."
+    return {"assessment": neutralise(f"{told} {advice}".strip()), "acceptable": bool(verdicts) and not missed}

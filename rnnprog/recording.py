@@ -1,0 +1,41 @@
+"""What a walk writes down, and what it does with failed steps: two values handed to the module."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from rnnprog.memory import Value
+
+__all__ = ["FailurePolicy", "Recording"]
+
+
+class Recording(Value):
+    """Which carries go into the trace besides the first and the last. All else is always recorded.
+
+    Attributes:
+        every: record the carry after every n-th step; 1 records all, 0 none.
+
+    Example:
+        >>> [t for t in range(6) if Recording(every=3).keeps(t)]
+        [2, 5]
+    """
+
+    every: int = Field(default=1, ge=0)
+
+    def keeps(self, t: int) -> bool:
+        """Return whether the carry after step ``t`` is recorded."""
+        return self.every > 0 and (t + 1) % self.every == 0
+
+
+class FailurePolicy(Value):
+    """What happens to a step without a usable answer.
+
+    Attributes:
+        on_step: ``record`` keeps the old memory, writes the failure into the trace and goes on; ``raise`` stops.
+        give_up_after: so many failed steps in a row end the sequence: the model is not just having a bad moment.
+    """
+
+    on_step: Literal["record", "raise"] = "record"
+    give_up_after: int = Field(default=10, ge=1)

@@ -1,0 +1,57 @@
+"""Reading steps in the shapes that people have them in: values, or mappings with the task's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Union
+
+from rnnprog.errors import DataError
+from rnnprog.signatures import Task
+from rnnprog.signatures.text import to_json
+from rnnprog.trace import Step
+
+__all__ = ["StepLike", "as_steps"]
+
+StepLike = Union[Step, Mapping[str, Any]]
+
+
+def as_steps(task: Task, steps: Iterable[StepLike]) -> list[Step]:
+    """Return steps as values.
+
+    Args:
+        task: says which fields are observed and which predicted.
+        steps: :class:`~rnnprog.Step` values, their JSON form, or flat mappings in which output fields, if all are
+            there and not ``None``, are the outcome.
+
+    Raises:
+        DataError: an entry is none of these, or an outcome does not fit the task.
+
+    Example:
+        >>> from rnnprog.signatures import as_task
+        >>> as_steps(as_task("rain: float -> tomorrow"), [{"rain": 1.5, "tomorrow": "sun"}])[0].target
+        {'tomorrow': 'sun'}
+    """
+    if isinstance(steps, (str, bytes, Mapping)):
+        raise DataError(f"steps must be a list of steps, got a {type(steps).__name__}")
+    return [_step(task, index, step) for index, step in enumerate(steps)]
+
+
+def _step(task: Task, index: int, step: StepLike) -> Step:
+    if isinstance(step, Step):
+        read = step
+    elif isinstance(step, Mapping):
+        read = Step.model_validate(dict(step)) if "inputs" in step else _flat(task, step)
+    else:
+        raise DataError(f"step {index} is a {type(step).__name__}; give a Step or a mapping with the task's fields")
+    if read.target is None:
+        return read
+    try:
+        return read.model_copy(update={"target": task.validate(read.target)})
+    except ValueError as error:
+        raise DataError(f"step {index}: the outcome does not fit the task: {error}") from error
+
+
+def _flat(task: Task, step: Mapping[str, Any]) -> Step:
+    known = {name: to_json(step[name]) for name in task.outputs if step.get(name) is not None}
+    inputs = {name: to_json(value) for name, value in step.items() if name not in task.outputs}
+    return Step(inputs=inputs, target=known if len(known) == len(task.outputs) else None)
