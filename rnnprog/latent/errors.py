@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from rnnprog.errors import RnnprogError
+
 _EXTRA = frozenset({"torch", "transformers", "safetensors", "tokenizers", "matplotlib"})
 
 
-class LatentError(ValueError):
+class LatentError(RnnprogError, ValueError):
     """Base of every error that this wing raises on purpose; catch it to handle all of them."""
 
 
@@ -29,7 +31,7 @@ class CapacityError(LatentError):
     """The bank is smaller than one write needs."""
 
 
-class DeviceMemoryError(RuntimeError):
+class DeviceMemoryError(RnnprogError, RuntimeError):
     """The device ran out of memory even with a batch of one."""
 
 

@@ -109,19 +109,28 @@ class LatentMemory:
             raise EmptyConversationError(
                 "a question is empty: pass at least one (user, question) pair with words in it"
             )
-        texts = [self.prompts.question.format(text=question) for _, question in asked]
         banks, known = self._with([user for user, _ in asked])
-        where = [known[user] for user, _ in asked]
+        chosen = banks.select([known[user] for user, _ in asked])
+        return self.answers_from(chosen, [question for _, question in asked], max_new_tokens=max_new_tokens)
+
+    def answers_from(self, bank: Bank, questions: Sequence[str], *, max_new_tokens: int = 32) -> list[str]:
+        """Answers read from an explicit bank, one memory in it for each question; users of this object play no part."""
+        texts = [self.prompts.question.format(text=question) for question in questions]
         answers: list[str] = []
         backbone = self.model.backbone
         while len(answers) < len(texts):
             part = slice(len(answers), len(answers) + backbone.batch)
             try:
                 encoded = backbone.encode(texts[part])
-                answers += self.model.generate(banks.select(where[part]), encoded, max_new_tokens)
+                chosen = bank.select(list(range(len(texts)))[part])
+                answers += self.model.generate(chosen, encoded, max_new_tokens)
             except torch.OutOfMemoryError as error:
                 backbone.halve_batch(error)
         return answers
+
+    def written(self, bank: Bank, turns: Sequence[Sequence[Said]]) -> Bank:
+        """The bank after these turns, one sequence of turns for each memory in it; nothing is stored here."""
+        return self._fold(bank, [self._texts(str(place), lines) for place, lines in enumerate(turns)]).checked()
 
     def reset(self, user: str | None = None) -> None:
         """Forget everything of one user, or of all."""
