@@ -41,23 +41,24 @@ def table(
     out: Folder = Path("runs/latent"),
     seeds: Annotated[int, typer.Option(help="seeds 0..n-1 for every cell")] = 1,
     steps: int = 300,
-    form: Annotated[str, typer.Option(help="measured, paper or proxy")] = "measured",
+    form: Annotated[str, typer.Option(help="measured, paper, proxy or repaired")] = "measured",
     threads: Threads = 0,
 ) -> None:
     """The six published methods at two capacities, own bank against another conversation's and a zeroed one."""
     with _explained():
+        from rnnprog.latent.demo import EDGES
         from rnnprog.latent.laboratory import Laboratory
         from rnnprog.latent.synthetic import World
-        from rnnprog.latent.table import TablePlan, literal_table, markdown
+        from rnnprog.latent.table import TablePlan, literal_table, markdown, write_table
         from rnnprog.latent.tiny import TinyRecipe, cached
 
         _threads(threads)
         world = World()
         laboratory = Laboratory.synthetic(cached(world, TinyRecipe(), out, _say), world)
         plan = TablePlan(steps=steps, seeds=tuple(range(seeds)), form=form)
-        text = markdown(literal_table(laboratory, plan, folder=out / "table", progress=_say))
-        (out / "table.md").write_text(text + "\n")
-        typer.echo(text)
+        exams = literal_table(laboratory, plan, folder=out / "table", progress=_say)
+        write_table(exams, EDGES, out / f"table-{form}")
+        typer.echo(markdown(exams))
 
 
 @app.command()

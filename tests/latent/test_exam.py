@@ -20,7 +20,7 @@ from rnnprog.latent.plot import forgetting, knowledge, save
 from rnnprog.latent.report_section import report_section
 from rnnprog.latent.spec import method
 from rnnprog.latent.synthetic import World
-from rnnprog.latent.table import TablePlan, literal_spec, literal_table, markdown
+from rnnprog.latent.table import TablePlan, literal_table, markdown, tiny_spec
 from rnnprog.latent.talks import encode_talks, pack
 
 from .conftest import awakened, small
@@ -157,12 +157,12 @@ def test_literal_table_runs_and_is_written(backbone: Backbone, world: World, tmp
     assert all(line.count("|") == 13 for line in text.splitlines())
 
 
-def test_literal_specs_are_the_measured_mixture() -> None:
+def test_tiny_specs_are_the_measured_mixture() -> None:
     for name in ("M.1", "M.3", "M.4", "M.6"):
-        assert not literal_spec(name, 1, "measured").read.as_positions  # type: ignore[union-attr]
+        assert not tiny_spec(name, 1, "measured").read.as_positions  # type: ignore[union-attr]
     for name in ("M.2", "M.5"):
-        assert literal_spec(name, 1, "measured").read.as_positions  # type: ignore[union-attr]
-    assert literal_spec("M.4", 10, "measured").write.rows == 51  # type: ignore[union-attr]
+        assert tiny_spec(name, 1, "measured").read.as_positions  # type: ignore[union-attr]
+    assert tiny_spec("M.4", 10, "measured").write.rows == 51  # type: ignore[union-attr]
 
 
 def test_overlapping_splits_are_refused(backbone: Backbone, talks: list[Conversation]) -> None:
