@@ -20,7 +20,7 @@ from rnnprog.latent.conditioning import Conditioned
 from rnnprog.latent.memory import LatentMemory
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.sources import bank_source
-from rnnprog.latent.spec import METHODS, MethodSpec, method
+from rnnprog.latent.spec import METHODS, Form, MethodSpec, method
 from rnnprog.latent.synthetic import World
 from rnnprog.latent.talks import encode_questions, encode_talks, write_talks
 from rnnprog.latent.tiny import untrained, word_tokenizer
@@ -79,7 +79,7 @@ def make_backbone(shape: str, device: str, dtype: torch.dtype) -> Backbone:
     return Backbone(T5ForConditionalGeneration(config).to(device, dtype), word_tokenizer(WORLD.vocabulary()))
 
 
-def spec_of(name: str, shape: str, capacity: int, form: str = "paper") -> MethodSpec:
+def spec_of(name: str, shape: str, capacity: int, form: Form = "paper") -> MethodSpec:
     """A method at the capacity that fits the shape."""
     rows = SIZES[shape, capacity][name == "M.4"]
     return method(name, form=form, rows=rows, top_k=2)
@@ -114,7 +114,8 @@ def answer_cost(backbone: Backbone, shape: str, device: str) -> list[Row]:
     """Answers of 16 questions with memory against bare generation of equal length."""
     rows = []
     texts = turns(16, 12)
-    for name, form in [*((name, "paper") for name in METHODS[1:]), ("M.3", "repaired")]:
+    named: list[tuple[str, Form]] = [*((name, "paper") for name in METHODS[1:]), ("M.3", "repaired")]
+    for name, form in named:
         model = LatentModel(backbone, spec_of(name, shape, 1, form))
         encoded = backbone.encode(turns(16, 8 if shape == "tiny" else 32))
         bank = model.write(model.empty(16), encoded.latents, encoded.mask)

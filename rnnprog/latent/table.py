@@ -60,6 +60,11 @@ def tiny_spec(name: str, capacity: int, form: str) -> MethodSpec:
     return method(name, form=published, rows=rows, top_k=2)
 
 
+def steps_for(spec: MethodSpec, steps: int) -> int:
+    """Training steps of a method: twice as many where the writes are trained too."""
+    return 2 * steps if spec.write is not None and spec.write.trained else steps
+
+
 def literal_table(
     laboratory: Laboratory, plan: TablePlan, *, folder: Path | None = None, progress: Progress = lambda line: None
 ) -> list[list[Examination]]:
@@ -69,8 +74,8 @@ def literal_table(
         for name in plan.methods:
             exams = []
             for seed in plan.seeds:
-                config = TrainConfig(steps=plan.steps, seed=seed)
-                _, report, exam = laboratory.run(tiny_spec(name, capacity, plan.form), config)
+                spec = tiny_spec(name, capacity, plan.form)
+                _, report, exam = laboratory.run(spec, TrainConfig(steps=steps_for(spec, plan.steps), seed=seed))
                 exams.append(exam)
                 if folder is not None:
                     exam.save(folder / f"{plan.form}-{name}-{capacity}x-{seed}.json")

@@ -5,24 +5,14 @@ import pytest
 torch = pytest.importorskip("torch", reason='the latent wing needs: pip install "rnnprog[latent]"')
 
 from rnnprog.latent.backbone import Backbone, Prompts  # noqa: E402
+from rnnprog.latent.conditioning import Encoded  # noqa: E402
 from rnnprog.latent.conversations import Conversation  # noqa: E402
-from rnnprog.latent.model import LatentModel  # noqa: E402
-from rnnprog.latent.spec import METHODS, MethodSpec, method  # noqa: E402
 from rnnprog.latent.synthetic import World  # noqa: E402
 from rnnprog.latent.talks import encode_questions, encode_talks  # noqa: E402
 from rnnprog.latent.tiny import untrained  # noqa: E402
 from rnnprog.latent.train import Exercise  # noqa: E402
 
 torch.set_num_threads(1)
-
-ROWS = {"M.4": 12}
-NAMED = [name for name in METHODS if name != "M.0"]
-FORMS = ("paper", "proxy", "repaired")
-
-
-def small(name: str, form: str = "paper") -> MethodSpec:
-    """A method at a size for tests; rings must hold the longest turn."""
-    return method(name, form=form, rows=ROWS.get(name, 24), top_k=2)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -46,14 +36,5 @@ def exercise(backbone: Backbone, talks: list[Conversation]) -> Exercise:
 
 
 @pytest.fixture
-def question(backbone: Backbone):  # type: ignore[no-untyped-def]
+def question(backbone: Backbone) -> Encoded:
     return backbone.encode(["question: what pet does ana have ?", "question: what city does ben have ?"])
-
-
-def awakened(model: LatentModel, scale: float = 0.3, seed: int = 9) -> LatentModel:
-    """Every trained weight moved away from its start, so that memory can matter without training."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in model.trainable().values():
-            weight.add_(scale * torch.randn(weight.shape, generator=generator))
-    return model

@@ -15,10 +15,10 @@ from rnnprog.latent.cell import LatentCell
 from rnnprog.latent.errors import BackboneMismatchError, LatentError
 from rnnprog.latent.memory import LatentMemory
 from rnnprog.latent.model import LatentModel
+from rnnprog.latent.spec import Form
+from rnnprog.latent.testing import awakened, small
 from rnnprog.module import RecurrentModule
-from rnnprog.trace import Feedback
-
-from .conftest import awakened, small
+from rnnprog.trace import Feedback, Fields
 
 TASK = "said: str, question: str -> answer: str"
 STEPS = [
@@ -28,7 +28,7 @@ STEPS = [
 ]
 
 
-def cell(backbone: Backbone, name: str = "M.6", form: str = "repaired", seed: int = 0) -> LatentCell:
+def cell(backbone: Backbone, name: str = "M.6", form: Form = "repaired", seed: int = 0) -> LatentCell:
     model = awakened(LatentModel(backbone, small(name, form), seed=seed))
     return LatentCell(TASK, LatentMemory(model), max_new_tokens=4)
 
@@ -78,14 +78,14 @@ def test_learning_off_never_changes_the_bank(backbone: Backbone) -> None:
 
 def test_the_label_is_written_only_when_it_became_known(backbone: Backbone) -> None:
     one = cell(backbone)
-    inputs = {"said": "ana: hello", "question": "q"}
+    inputs: Fields = {"said": "ana: hello", "question": "q"}
     silent = one.learn(one.initial(), Experience("0", 0, inputs, None))
     told = one.learn(one.initial(), Experience("0", 0, inputs, None, Feedback(kind="label", target={"answer": "dog"})))
     assert one.digest(silent.carry) != one.digest(told.carry)
 
 
 @pytest.mark.parametrize(("name", "form"), [("M.4", "paper"), ("M.3", "repaired"), ("M.6", "paper")])
-def test_the_carry_survives_json_exactly(backbone: Backbone, name: str, form: str) -> None:
+def test_the_carry_survives_json_exactly(backbone: Backbone, name: str, form: Form) -> None:
     one = cell(backbone, name, form)
     carry = one.learn(one.initial(), Experience("0", 0, {"said": "ana: i have a dog", "question": "q"}, None)).carry
     again = one.load_carry(json.loads(json.dumps(one.dump_carry(carry))))

@@ -15,14 +15,13 @@ from rnnprog.latent.cli import app
 from rnnprog.latent.demo import DemoPlan, Entry, demo
 from rnnprog.latent.engine import LatentEngine
 from rnnprog.latent.errors import EmptyConversationError
-from rnnprog.latent.laboratory import Sizes
+from rnnprog.latent.laboratory import Laboratory, Sizes
 from rnnprog.latent.memory import LatentMemory
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.spec import method
 from rnnprog.latent.synthetic import World
+from rnnprog.latent.testing import awakened, small
 from rnnprog.latent.tiny import TinyRecipe, cached
-
-from .conftest import awakened, small
 
 RUN = CliRunner()
 SMALL = World(names=2, attributes=2, values=2, turns=6, facts=2, sessions=2)
@@ -88,7 +87,7 @@ def test_commands_train_resume_and_evaluate(tmp_path: Path, monkeypatch: pytest.
     from rnnprog.latent import workbench
 
     backbone = cached(SMALL, RECIPE, tmp_path)
-    laboratory = workbench.Laboratory.synthetic(backbone, SMALL, Sizes(4, 2, 3))
+    laboratory = Laboratory.synthetic(backbone, SMALL, Sizes(4, 2, 3))
     monkeypatch.setattr(workbench, "bench", lambda *a, **k: workbench.Bench(laboratory, (0, 2)))
     command = ["train", "--method", "M.6", "--rows", "12", "--out", str(tmp_path), "--set", "steps=4"]
     got = RUN.invoke(app, [*command, "--set", "batch=4", "--set", "check_every=2", "--set", "seed=3"])

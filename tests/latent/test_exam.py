@@ -22,8 +22,7 @@ from rnnprog.latent.spec import method
 from rnnprog.latent.synthetic import World
 from rnnprog.latent.table import TablePlan, literal_table, markdown, tiny_spec
 from rnnprog.latent.talks import encode_talks, pack
-
-from .conftest import awakened, small
+from rnnprog.latent.testing import awakened, small
 
 OPTIONS = ExamOptions(max_new_tokens=3, last=3)
 
@@ -40,7 +39,7 @@ def exam(backbone: Backbone, paper: ExamPaper) -> Examination:
 
 def test_generated_conversations_are_seeded_and_well_formed(world: World) -> None:
     full = World()
-    seen = Counter()
+    seen: Counter[int] = Counter()
     for talk in full.conversations(200, 4):
         assert len(talk.turns) == 40
         assert len({turn.speaker for turn in talk.turns}) <= 2

@@ -24,16 +24,16 @@ from rnnprog.latent.errors import (
 )
 from rnnprog.latent.memory import LatentMemory
 from rnnprog.latent.model import LatentModel
+from rnnprog.latent.spec import Form
 from rnnprog.latent.synthetic import World
+from rnnprog.latent.testing import FORMS, NAMED, awakened, small
 from rnnprog.latent.tiny import untrained
-
-from .conftest import FORMS, NAMED, awakened, small
 
 SAID = ["ana: i have a dog at home", "ben: how are you today", "ana: i live in paris now"]
 QUESTION = "what pet does ana have ?"
 
 
-def memory(backbone: Backbone, name: str = "M.6", form: str = "repaired", **more: Any) -> LatentMemory:
+def memory(backbone: Backbone, name: str = "M.6", form: Form = "repaired", **more: Any) -> LatentMemory:
     return LatentMemory(awakened(LatentModel(backbone, small(name, form))), **more)
 
 
@@ -45,7 +45,7 @@ def logits(mem: LatentMemory, user: str = "user") -> torch.Tensor:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", NAMED)
-def test_a_saved_bank_answers_identically(backbone: Backbone, tmp_path: Path, name: str, form: str) -> None:
+def test_a_saved_bank_answers_identically(backbone: Backbone, tmp_path: Path, name: str, form: Form) -> None:
     one = memory(backbone, name, form)
     one.write(SAID)
     one.write_all({"other": SAID[:1]})

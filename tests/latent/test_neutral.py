@@ -7,13 +7,13 @@ import torch
 from transformers import MT5Config, MT5ForConditionalGeneration
 
 from rnnprog.latent.backbone import Backbone, random_t5
+from rnnprog.latent.bank import Bank
 from rnnprog.latent.conditioning import Conditioned, Encoded
 from rnnprog.latent.model import LatentModel
-from rnnprog.latent.spec import MethodSpec, ReadSpec, WriteSpec, method
+from rnnprog.latent.spec import Form, MethodSpec, ReadName, ReadSpec, WriteName, WriteSpec, method
+from rnnprog.latent.testing import FORMS, NAMED, awakened, small
 from rnnprog.latent.tiny import word_tokenizer
 from rnnprog.latent.train import Exercise, TrainConfig, train
-
-from .conftest import FORMS, NAMED, awakened, small
 
 WRITES = ("attention", "hebbian", "slots", "ring", "addressed")
 READS = ("prefix", "parallel", "extension", "gated")
@@ -24,7 +24,7 @@ def baseline(backbone: Backbone, question: Encoded) -> torch.Tensor:
     return backbone.logits(Conditioned(question.latents, question.mask), LABELS)
 
 
-def written(model: LatentModel, users: int = 2, turns: int = 2) -> object:
+def written(model: LatentModel, users: int = 2, turns: int = 2) -> Bank:
     bank = model.empty(users)
     for turn in range(turns):
         texts = [
@@ -39,11 +39,11 @@ def written(model: LatentModel, users: int = 2, turns: int = 2) -> object:
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("as_positions", [False, True])
 def test_any_write_with_any_read_is_silent_when_empty_and_audible_when_written(
-    backbone: Backbone, question: Encoded, write: str, read: str, as_positions: bool
+    backbone: Backbone, question: Encoded, write: WriteName, read: ReadName, as_positions: bool
 ) -> None:
     spec = MethodSpec(
         "pair", WriteSpec(write, rows=16, top_k=2), ReadSpec(read, as_positions=as_positions, initial="normal")
-    )  # type: ignore[arg-type]
+    )
     model = awakened(LatentModel(backbone, spec))
     plain = baseline(backbone, question)
     silent = backbone.logits(model.condition(model.empty(2), question), LABELS)
@@ -55,7 +55,7 @@ def test_any_write_with_any_read_is_silent_when_empty_and_audible_when_written(
 @pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("form", ["paper", "repaired"])
 def test_named_methods_start_equal_to_the_baseline_with_an_empty_bank(
-    backbone: Backbone, question: Encoded, name: str, form: str
+    backbone: Backbone, question: Encoded, name: str, form: Form
 ) -> None:
     model = awakened(LatentModel(backbone, small(name, form)))
     logits = backbone.logits(model.condition(model.empty(2), question), LABELS)
@@ -91,7 +91,7 @@ def test_true_prefix_differs_from_extra_positions(backbone: Backbone, question: 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", NAMED)
-def test_training_moves_only_the_adapter(backbone: Backbone, exercise: Exercise, name: str, form: str) -> None:
+def test_training_moves_only_the_adapter(backbone: Backbone, exercise: Exercise, name: str, form: Form) -> None:
     before = {key: value.clone() for key, value in backbone.model.state_dict().items()}
     model = LatentModel(backbone, small(name, form))
     frozen = {key: value.clone() for key, value in model.state_dict().items() if key not in model.trainable()}

@@ -16,10 +16,9 @@ from rnnprog.latent.sources import CachedBanks, CachedProducts, ReplayedWrites, 
 from rnnprog.latent.spec import MethodSpec, ReadSpec, WriteSpec, method
 from rnnprog.latent.synthetic import World
 from rnnprog.latent.talks import write_talks
+from rnnprog.latent.testing import NAMED, awakened, small
 from rnnprog.latent.tiny import untrained
 from rnnprog.latent.train import Exercise, TrainConfig, train
-
-from .conftest import NAMED, awakened, small
 
 CONFIG = TrainConfig(steps=6, batch=8, warmup=2, check_every=2, seed=5)
 
@@ -140,7 +139,8 @@ def test_resumed_training_equals_uninterrupted(
     broken = LatentModel(backbone, small("M.4", "repaired"))
     with pytest.raises(Interrupted):
         train(broken, exercise, CONFIG, validation=exercise, folder=tmp_path, progress=interrupt)
-    fresh, lines = LatentModel(backbone, small("M.4", "repaired")), []
+    lines: list[str] = []
+    fresh = LatentModel(backbone, small("M.4", "repaired"))
     report = train(fresh, exercise, CONFIG, validation=exercise, folder=tmp_path, progress=lines.append)
     assert lines[0] == f"resumed at step {stop}"
     assert report.steps == 6
