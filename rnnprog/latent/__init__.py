@@ -28,6 +28,7 @@ _HOMES = {
     "method": "spec",
     "read_locomo": "locomo",
     "train": "train",
+    "pretrain": "tiny",
 }
 
 __all__ = sorted(_HOMES)

@@ -59,6 +59,8 @@ class Backbone:
             raise LatentError(f"dtype={dtype!r}: choose float32 or bfloat16 (float16 overflows in T5)")
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise LatentError(f"device={device!r} but this torch sees no CUDA device: use device='cpu'")
+        if device.startswith("cuda"):
+            torch.set_float32_matmul_precision("high")  # TensorFloat-32 for the adapter's own float32 products
         tokenizer = AutoTokenizer.from_pretrained(str(name))
         model = _family_model(str(name), precision)
         return cls(model.to(device), tokenizer, **options)
@@ -135,15 +137,8 @@ class Backbone:
             start += len(chosen)
 
     def halve_batch(self, error: BaseException) -> None:
-        """Half the batch, said aloud; ``DeviceMemoryError`` when it is one already."""
-        if self.batch <= 1:
-            raise DeviceMemoryError(
-                "the device has no memory left even for a batch of one: use a smaller backbone, bfloat16 or the CPU"
-            ) from error
-        self.batch //= 2
-        warnings.warn(f"device out of memory: the batch is now {self.batch} texts", RuntimeWarning, stacklevel=3)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        """Half the batch of texts, said aloud; ``DeviceMemoryError`` when it is one already."""
+        self.batch = halved(self.batch, error, "texts")
 
     def encode_embedded(self, rows: Tensor, rows_mask: Tensor, question: Encoded) -> Tensor:
         """Run the encoder on [rows ; embedded question] and cut the rows off again, with gradients to the rows."""
@@ -186,6 +181,18 @@ class Backbone:
         encoded = self.tokenizer(list(answers), padding=True, return_tensors="pt")
         ids = encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, -100)
         return ids.to(self.device)
+
+
+def halved(batch: int, error: BaseException, what: str) -> int:
+    """Half a batch that did not fit into the device's memory, said in a warning; raises when it is one already."""
+    if batch <= 1:
+        raise DeviceMemoryError(
+            "the device has no memory left even for a batch of one: use a smaller backbone, bfloat16 or the CPU"
+        ) from error
+    warnings.warn(f"device out of memory: the batch is now {batch // 2} {what}", RuntimeWarning, stacklevel=3)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return batch // 2
 
 
 def _family_model(name: str, dtype: torch.dtype) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnprog.latent.backbone import Backbone, Prompts
+from rnnprog.latent.backbone import Backbone, Prompts, halved
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.conditioning import Conditioned, Encoded
 from rnnprog.latent.conversations import Conversation, spoken
@@ -95,11 +95,16 @@ def answers_with(model: LatentModel, paper: ExamPaper, banks: Bank, options: Exa
 
 
 def _answers(paper: ExamPaper, view: Callable[[Tensor, Encoded], Conditioned], options: ExamOptions) -> list[str]:
-    questions = paper.questions
+    questions, size = paper.questions, options.batch
+    everyone = torch.arange(len(questions), device=questions.owner.device)
     answers: list[str] = []
-    for part in torch.arange(len(questions), device=questions.owner.device).split(options.batch):
-        encoded, _ = questions.batch(part)
-        answers += paper.backbone.generate(view(questions.owner[part], encoded), options.max_new_tokens)
+    while len(answers) < len(questions):
+        part = everyone[len(answers) : len(answers) + size]
+        try:
+            encoded, _ = questions.batch(part)
+            answers += paper.backbone.generate(view(questions.owner[part], encoded), options.max_new_tokens)
+        except torch.OutOfMemoryError as error:
+            size = halved(size, error, "questions")
     return answers
 
 

@@ -10,7 +10,14 @@ import torch
 
 from rnnprog.latent.backbone import Backbone, Prompts
 from rnnprog.latent.bank import Bank
-from rnnprog.latent.checkpoint import describe, load_adapter, read_tensors, refuse_foreign, write_tensors
+from rnnprog.latent.checkpoint import (
+    describe,
+    load_adapter,
+    read_tensors,
+    refuse_foreign,
+    spec_from,
+    write_tensors,
+)
 from rnnprog.latent.conversations import Turn, spoken
 from rnnprog.latent.errors import BankError, CapacityError, EmptyConversationError, LatentError
 from rnnprog.latent.model import LatentModel
@@ -58,6 +65,15 @@ class LatentMemory:
         model = LatentModel(backbone, method(spec) if isinstance(spec, str) else spec)
         if adapter is not None:
             load_adapter(adapter, model)
+        return cls(model, **more)
+
+    @classmethod
+    def trained(cls, backbone: Backbone, adapter: Path | str, **more: Any) -> LatentMemory:
+        """A memory with the trained adapter of a file; the file says which method it is."""
+        path = Path(adapter)
+        _, about = read_tensors(path)
+        model = LatentModel(backbone, spec_from(about), seed=int(about["seed"]))
+        load_adapter(path, model)
         return cls(model, **more)
 
     @property

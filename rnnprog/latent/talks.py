@@ -39,13 +39,19 @@ def pack(backbone: Backbone, texts: Sequence[str]) -> PackedTexts:
     """Encode texts in batches of similar length and keep only real tokens."""
     if not texts:
         raise EmptyConversationError("no texts to encode: pass at least one turn")
-    pieces: list[Tensor | None] = [None] * len(texts)
+    order: list[int] = []
+    pieces, sizes = [], []
     for positions, encoded in backbone.encode_all(texts):
-        for row, position in enumerate(positions):
-            pieces[position] = encoded.latents[row, encoded.mask[row]]
-    done = [piece for piece in pieces if piece is not None]
-    lengths = torch.tensor([len(piece) for piece in done], device=backbone.device)
-    return PackedTexts(torch.cat(done), lengths.cumsum(0) - lengths, lengths)
+        order += positions
+        pieces.append(encoded.latents[encoded.mask])
+        sizes.append(encoded.mask.sum(1))
+    flat, found = torch.cat(pieces), torch.cat(sizes)
+    # Encoded by length, stored by position: the turns of a conversation must lie side by side.
+    place = torch.tensor(order, device=found.device).argsort()
+    lengths, old = found[place], (found.cumsum(0) - found)[place]
+    starts = lengths.cumsum(0) - lengths
+    shift = torch.repeat_interleave(old - starts, lengths)
+    return PackedTexts(flat[torch.arange(len(flat), device=flat.device) + shift], starts, lengths)
 
 
 @dataclass(frozen=True)

@@ -54,14 +54,16 @@ def untrained(world: World, *, seed: int = 0, width: int = 96, layers: int = 2) 
     return Backbone(random_t5(len(tokenizer), seed=seed, width=width, layers=layers), tokenizer)
 
 
-def pretrain(world: World, recipe: TinyRecipe, progress: Progress = lambda line: None) -> Backbone:
+def pretrain(
+    world: World, recipe: TinyRecipe, progress: Progress = lambda line: None, *, device: str = "cpu"
+) -> Backbone:
     """Train a tiny T5 to answer from up to eight turns, given as one text or encoded one by one.
 
     The second half of the samples teaches the decoder to read separately encoded turns, which a memory needs; in a
     fifth of them the evidence is missing and the answer is "unknown". About 0.15 s a step on two cores.
     """
     backbone = untrained(world, seed=recipe.seed, width=recipe.width, layers=recipe.layers)
-    model = backbone.model.requires_grad_(True).train()
+    model = backbone.model.to(device).requires_grad_(True).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=0.01)
     random = np.random.default_rng(recipe.seed)
     for step in range(recipe.steps):
@@ -80,15 +82,17 @@ def pretrain(world: World, recipe: TinyRecipe, progress: Progress = lambda line:
     return Backbone(model, backbone.tokenizer)
 
 
-def cached(world: World, recipe: TinyRecipe, folder: Path, progress: Progress = lambda line: None) -> Backbone:
+def cached(
+    world: World, recipe: TinyRecipe, folder: Path, progress: Progress = lambda line: None, *, device: str = "cpu"
+) -> Backbone:
     """The trained tiny backbone from ``folder``, trained and stored there at first use."""
     key = hashlib.sha256(repr((sorted(asdict(world).items()), sorted(asdict(recipe).items()))).encode()).hexdigest()
     place = folder / f"tiny-{key[:12]}"
     if not (place / "config.json").exists():
-        backbone = pretrain(world, recipe, progress)
+        backbone = pretrain(world, recipe, progress, device=device)
         backbone.tokenizer.save_pretrained(place)
         backbone.model.save_pretrained(place)
-    return Backbone.load(place)
+    return Backbone.load(place, device=device)
 
 
 @dataclass(frozen=True)

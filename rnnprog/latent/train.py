@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rnnprog.latent.backbone import halved
 from rnnprog.latent.checkpoint import Snapshot, load_snapshot, save_snapshot
 from rnnprog.latent.errors import LatentError
 from rnnprog.latent.model import LatentModel
@@ -97,6 +98,8 @@ def train(
     weights are kept; with ``folder`` a checkpoint is written at every check and an existing one is resumed, step for
     step as if never interrupted.
 
+    A step that does not fit into the device's memory is redone in halved pieces, with a warning.
+
     Raises ``LatentError`` for M.0 (nothing to train) and for a loss that is not finite.
     """
     if model.spec.stateless:
@@ -135,6 +138,7 @@ class _Run:
         self.source: BankSource = bank_source(model, training.talks, window=config.window)
         self.validation = validation
         self.validation_source = None if validation is None else bank_source(model, validation.talks)
+        self.piece = config.batch
         self.step = 0
         self.loss = math.nan
         self.best = math.inf
@@ -152,12 +156,7 @@ class _Run:
         """One optimiser step."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate_at(self.step)
-        total = 0.0
-        for micro in range(self.config.accumulation):
-            index = self.indices(self.step * self.config.accumulation + micro)
-            loss = self.batch_loss(self.questions, self.source, index) / self.config.accumulation
-            loss.backward()
-            total += float(loss.detach())
+        total = self.gradients()
         if not math.isfinite(total):
             raise LatentError(f"the loss became {total} at step {self.step}: lower rate={self.config.rate}")
         torch.nn.utils.clip_grad_norm_(list(self.weights.values()), self.config.clip)
@@ -165,6 +164,25 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.loss = total
+
+    def gradients(self) -> float:
+        """Gradients of one step over all its questions, in pieces that fit; returns the mean loss of a token."""
+        first = self.step * self.config.accumulation
+        index = torch.cat([self.indices(first + micro) for micro in range(self.config.accumulation)])
+        tokens = (self.questions.labels[index] >= 0).sum(1)
+        while True:
+            total = 0.0
+            try:
+                for part, sizes in zip(index.split(self.piece), tokens.split(self.piece), strict=True):
+                    # The loss of a piece is a mean over its own tokens; weighted so, pieces add up to the whole batch.
+                    share = float(sizes.sum() / tokens.sum())
+                    loss = self.batch_loss(self.questions, self.source, part) * share
+                    loss.backward()
+                    total += float(loss.detach())
+                return total
+            except torch.OutOfMemoryError as error:
+                self.optimizer.zero_grad(set_to_none=True)
+                self.piece = halved(self.piece, error, "questions a piece")
 
     def batch_loss(self, questions: EncodedQuestions, source: BankSource, index: Tensor) -> Tensor:
         """Answer loss of these questions from their final banks."""

@@ -48,7 +48,7 @@ def bench(backbone: str, data: str, place: Place, progress: Progress = lambda li
     LoCoMo is split as published: the last three conversations are the test; of the others the last validates.
     """
     if backbone == "tiny":
-        model = cached(World(), TinyRecipe(), place.folder, progress)
+        model = cached(World(), TinyRecipe(), place.folder, progress, device=place.device)
     else:
         model = Backbone.load(backbone, device=place.device, dtype=place.dtype)
     if data == "synthetic":
