@@ -44,7 +44,7 @@ class Row:
         return f"| {self.name} | {self.ratio:.2f} | {sign} {self.limit} | {'met' if good else 'MISSED'} |"
 
 
-def side_by_side(one: Callable[[], object], other: Callable[[], object], device: str, rounds: int = 9) -> float:
+def side_by_side(one: Callable[[], object], other: Callable[[], object], device: str, rounds: int = 5) -> float:
     """Median time of ``one`` over that of ``other``, alternating.
 
     On the CPU the time is processor time of this process, which does not count what other programs take.
@@ -152,7 +152,7 @@ def training_speed(backbone: Backbone, shape: str, device: str) -> Row:
         encoded, labels = questions.batch(index)
         model.loss(bank, encoded, labels).backward()
 
-    ratio = side_by_side(lambda: step(False), lambda: step(True), device, rounds=5)
+    ratio = side_by_side(lambda: step(False), lambda: step(True), device, rounds=3)
     return Row("training, questions per second, cached against re-encoded", ratio, 10, False)
 
 
@@ -169,7 +169,7 @@ def batching(backbone: Backbone, shape: str, device: str) -> Row:
             memory.write(lines, user=user)
 
     spec = spec_of("M.6", shape, 1)
-    return Row("writes of 64 users, together against one by one", side_by_side(alone, together, device, 5), 5, False)
+    return Row("writes of 64 users, together against one by one", side_by_side(alone, together, device, 3), 5, False)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from dspy.lm15 import Message, Request, Response, Usage
@@ -11,6 +12,20 @@ from rnnprog.latent.memory import DEFAULT, LatentMemory
 
 _SECTION = re.compile(r"\[\[ ## (?P<name>\w+) ## \]\]\n(?P<text>.*?)(?=\n\[\[ ## |\n\nRespond with|\Z)", re.DOTALL)
 _WANTED = re.compile(r"starting with the field `\[\[ ## (\w+) ## \]\]`")
+
+
+class AsyncLatentEngine:
+    """The async twin: ``dspy.LM(..., engine=engine, async_engine=AsyncLatentEngine(engine))``; answers in a thread."""
+
+    def __init__(self, engine: LatentEngine) -> None:
+        self.engine = engine
+
+    async def complete(self, request: Request) -> Response:
+        """One greedy answer, without blocking the event loop."""
+        return await asyncio.to_thread(self.engine.complete, request)
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
 
 
 class LatentEngine:

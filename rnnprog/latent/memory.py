@@ -21,7 +21,7 @@ from rnnprog.latent.checkpoint import (
 from rnnprog.latent.conversations import Turn, spoken
 from rnnprog.latent.errors import BankError, CapacityError, EmptyConversationError, LatentError
 from rnnprog.latent.model import LatentModel
-from rnnprog.latent.spec import MethodSpec, method
+from rnnprog.latent.spec import Form, MethodSpec, method
 from rnnprog.latent.talks import PackedTexts, pack
 
 Said = str | Turn
@@ -59,13 +59,29 @@ class LatentMemory:
 
     @classmethod
     def around(
-        cls, backbone: Backbone, spec: MethodSpec | str, *, adapter: Path | None = None, **more: Any
+        cls,
+        backbone: Backbone,
+        spec: MethodSpec | str = "M.4",
+        *,
+        form: Form = "repaired",
+        capacity: int | None = None,
+        decay: float | None = None,
+        **more: Any,
     ) -> LatentMemory:
-        """A memory of this method around a backbone, with a trained adapter from a file if there is one."""
-        model = LatentModel(backbone, method(spec) if isinstance(spec, str) else spec)
-        if adapter is not None:
-            load_adapter(adapter, model)
-        return cls(model, **more)
+        """An untrained memory around a backbone: a spec, or a method's name with its form, capacity and decay.
+
+        ``capacity`` is in rows (M.4: the side of its matrix), ``decay`` is what a turn leaves of the older ones.
+
+        >>> from rnnprog.latent.synthetic import World
+        >>> from rnnprog.latent.tiny import untrained
+        >>> LatentMemory.around(untrained(World()), "M.4", capacity=51, decay=0.99).model.spec.write.decay
+        0.99
+        """
+        if isinstance(spec, str):
+            spec = method(spec, form=form, rows=capacity, decay=decay)
+        elif capacity is not None or decay is not None:
+            raise LatentError("capacity and decay are part of a MethodSpec: set them there, or pass the method's name")
+        return cls(LatentModel(backbone, spec), **more)
 
     @classmethod
     def trained(cls, backbone: Backbone, adapter: Path | str, **more: Any) -> LatentMemory:

@@ -19,7 +19,7 @@ def forgetting(exams: Sequence[Examination], edges: Sequence[int], *, title: str
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 4.2), dpi=130, layout="constrained")
+    figure = Figure(figsize=(9.2, 4.2), dpi=130, layout="constrained")
     axes = figure.subplots()
     for number, exam in enumerate(exams):
         curve, colour = exam.curve(edges), _COLOURS[number % len(_COLOURS)]
@@ -37,8 +37,8 @@ def forgetting(exams: Sequence[Examination], edges: Sequence[int], *, title: str
     axes.set_ylabel("answer F1, percent")
     axes.set_ylim(0, 100)
     axes.grid(axis="y", alpha=0.3)
-    axes.plot([], [], color="black", ls="--", lw=1.2, label="same weights, another conversation's bank")
-    axes.legend(fontsize=8, frameon=False, loc="upper right")
+    axes.plot([], [], color="black", ls="--", lw=1.2, label="same weights,\nanother conversation's bank")
+    figure.legend(fontsize=8, frameon=False, loc="outside right upper")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=10)
     return figure
@@ -48,7 +48,7 @@ def knowledge(exams: Sequence[Examination], *, title: str = "") -> Any:
     """A figure: what is known after each session (K_s)."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 3.4), dpi=130, layout="constrained")
+    figure = Figure(figsize=(9.2, 3.4), dpi=130, layout="constrained")
     axes = figure.subplots()
     for number, exam in enumerate(exams):
         values = [100 * value for value in exam.knowledge]
@@ -59,7 +59,7 @@ def knowledge(exams: Sequence[Examination], *, title: str = "") -> Any:
     axes.set_xticks(range(1, 1 + max(len(exam.knowledge) for exam in exams)))
     axes.set_ylim(0, 100)
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(fontsize=8, frameon=False, loc="outside right upper")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=10)
     return figure

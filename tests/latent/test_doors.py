@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from rnnprog.latent.backbone import Backbone
 from rnnprog.latent.cli import app
 from rnnprog.latent.demo import DemoPlan, Entry, demo
-from rnnprog.latent.engine import LatentEngine
+from rnnprog.latent.engine import AsyncLatentEngine, LatentEngine
 from rnnprog.latent.errors import EmptyConversationError
 from rnnprog.latent.laboratory import Laboratory, Sizes
 from rnnprog.latent.memory import LatentMemory
@@ -136,6 +137,12 @@ def test_the_engine_stands_behind_a_dspy_model(engine: LatentEngine) -> None:
         got = dspy.Predict("question -> pet")(question="what pet does ana have ?")
     assert got.pet == direct
     assert engine.memory.turns() == 1
+
+
+def test_the_engine_awaits(engine: LatentEngine) -> None:
+    lm = dspy.LM("latent/memory", engine=engine, async_engine=AsyncLatentEngine(engine), cache=False)
+    direct = engine.memory.answer("what pet does ana have ?", max_new_tokens=4)
+    assert asyncio.run(lm.acall("what pet does ana have ?")) == [direct]
 
 
 def test_the_engine_takes_the_question_out_of_a_chat_layout(engine: LatentEngine) -> None:

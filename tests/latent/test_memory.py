@@ -246,6 +246,21 @@ def test_out_of_device_memory_halves_the_batch_and_says_so(world: World, monkeyp
     assert torch.equal(mem.bank("0").rows, before)
 
 
+def test_capacity_and_decay_are_arguments(backbone: Backbone) -> None:
+    mem = LatentMemory.around(backbone, "M.4", capacity=7, decay=0.5)
+    assert mem.bank().rows.shape == (1, 7, 7)
+    mem.write(SAID[0])
+    first = mem.bank().rows
+    slow = LatentMemory.around(backbone, "M.4", capacity=7, decay=1.0)
+    slow.write(SAID[0])
+    torch.testing.assert_close(slow.bank().rows, first)
+    for one in (mem, slow):
+        one.write(SAID[1])
+    torch.testing.assert_close(slow.bank().rows - mem.bank().rows, 0.5 * first)
+    with pytest.raises(LatentError, match="part of a MethodSpec"):
+        LatentMemory.around(backbone, small("M.3"), capacity=9)
+
+
 def test_reset_of_an_unknown_user_is_named(backbone: Backbone) -> None:
     with pytest.raises(LatentError, match="'nobody'"):
         memory(backbone).reset("nobody")
