@@ -111,21 +111,21 @@ def write_cost(backbone: Backbone, shape: str, device: str) -> list[Row]:
 
 
 def answer_cost(backbone: Backbone, shape: str, device: str) -> list[Row]:
-    """Answers of 16 questions with memory against bare generation of equal length."""
+    """Answers of 4 questions with memory against bare generation, 32 new tokens (the default) on both sides."""
     rows = []
-    texts = turns(16, 12)
+    texts = turns(4, 12)
     named: list[tuple[str, Form]] = [*((name, "paper") for name in METHODS[1:]), ("M.3", "repaired")]
     for name, form in named:
         model = LatentModel(backbone, spec_of(name, shape, 1, form))
-        encoded = backbone.encode(turns(16, 8 if shape == "tiny" else 32))
-        bank = model.write(model.empty(16), encoded.latents, encoded.mask)
+        encoded = backbone.encode(turns(4, 8 if shape == "tiny" else 32))
+        bank = model.write(model.empty(4), encoded.latents, encoded.mask)
 
         def remembered(model: LatentModel = model, bank: object = bank) -> object:
-            return model.generate(bank, backbone.encode(texts), 8)  # type: ignore[arg-type]
+            return model.generate(bank, backbone.encode(texts), 32)  # type: ignore[arg-type]
 
         def bare() -> object:
             encoded = backbone.encode(texts)
-            return backbone.generate(Conditioned(encoded.latents, encoded.mask), 8)
+            return backbone.generate(Conditioned(encoded.latents, encoded.mask), 32)
 
         ratio = side_by_side(remembered, bare, device)
         rows.append(Row(f"answer, {model.spec.name} 1x, against bare generate", ratio, 1.25, True))
@@ -179,6 +179,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--part", choices=("all", "write", "answer", "train", "batch"), default="all")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     backbone = make_backbone(chosen.shape, chosen.device, getattr(torch, chosen.dtype))
@@ -186,12 +187,16 @@ def main() -> None:
         f"shape {chosen.shape}, {chosen.device}, {chosen.dtype}, {chosen.threads} thread(s), torch {torch.__version__}"
     )
     print("| what | ratio | limit | |\n| --- | --- | --- | --- |")
-    for row in write_cost(backbone, chosen.shape, chosen.device):
-        print(row, flush=True)
-    for row in answer_cost(backbone, chosen.shape, chosen.device):
-        print(row, flush=True)
-    print(training_speed(backbone, chosen.shape, chosen.device), flush=True)
-    print(batching(backbone, chosen.shape, chosen.device), flush=True)
+    shape, device = chosen.shape, chosen.device
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "write": lambda: write_cost(backbone, shape, device),
+        "answer": lambda: answer_cost(backbone, shape, device),
+        "train": lambda: [training_speed(backbone, shape, device)],
+        "batch": lambda: [batching(backbone, shape, device)],
+    }
+    for name, part in parts.items():
+        if chosen.part in ("all", name):
+            print("\n".join(str(row) for row in part()), flush=True)
     bank = LatentModel(backbone, spec_of("M.6", chosen.shape, 1)).empty(3)
     rows, width = bank.rows.shape[1:]
     exact = bank.nbytes / (3 * rows * width * bank.rows.element_size())

@@ -37,10 +37,12 @@ class Hebbian(WriteRule):
     def turn(self, bank: Bank, latents: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """One outer-product step."""
         count = mask.sum(1).clamp(min=1)[:, None, None]
-        fresh = self.key(latents).transpose(1, 2) @ self.value(latents) / count
-        matrix = self.spec.decay * bank.rows + fresh
+        keys, values = self.key(latents), self.value(latents) / count
+        matrix = torch.baddbmm(bank.rows, keys.transpose(1, 2), values, beta=self.spec.decay)
         if self.spec.clamp:
-            matrix = matrix / matrix.flatten(1).norm(dim=1).clamp(min=1.0)[:, None, None]
+            shrink = matrix.flatten(1).norm(dim=1).clamp(min=1.0).reciprocal()[:, None, None]
+            # The matrix is fresh: without a graph it can be scaled where it lies, which saves a pass over it.
+            matrix = matrix * shrink if matrix.requires_grad else matrix.mul_(shrink)
         return matrix, torch.ones_like(bank.filled)
 
     def outer_step(self, outer: Tensor, latents: Tensor, mask: Tensor) -> Tensor:

@@ -80,9 +80,11 @@ class WriteRule(nn.Module):
             speaks = present.any(1)
             values = latents.to(bank.rows.dtype) * present.unsqueeze(-1)
             rows, touched = self.turn(bank, values, present)
-            kept = torch.where(speaks[:, None, None], rows, bank.rows)
-            filled = torch.where(speaks[:, None], bank.filled | touched, bank.filled)
-            return Bank(kept, filled, bank.turns + speaks, bank.tokens + present.sum(1))
+            # Asking a CUDA device whether all speak would wait for it; on the CPU it saves a pass over the bank.
+            if rows.is_cuda or not bool(speaks.all()):
+                rows = torch.where(speaks[:, None, None], rows, bank.rows)
+            filled = bank.filled | (touched & speaks[:, None])
+            return Bank(rows, filled, bank.turns + speaks, bank.tokens + present.sum(1))
 
     def turn(self, bank: Bank, latents: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """New rows and the rows that this turn touched; padded latents come in as zeros."""
