@@ -19,14 +19,14 @@ TASK = "rain: float, wind: float, today: str -> tomorrow: Literal['sun', 'rain']
 STEPS = 100
 
 
-def steps() -> list[rnnprog.Step]:
+def steps(n: int = STEPS) -> list[rnnprog.Step]:
     return [
         rnnprog.Step(inputs={"rain": i % 7 / 2, "wind": i % 5 + 0.5, "today": "sun"}, target={"tomorrow": "rain"})
-        for i in range(STEPS)
+        for i in range(n)
     ]
 
 
-def hand_loop(lm: dspy.LM) -> Callable[[], None]:
+def hand_walk() -> Callable[[list[rnnprog.Step]], str]:
     """Three Predict calls a step, with the memory passed along as text and nothing else done."""
     predict, reflect, rewrite = (
         dspy.Predict(derive_predict(as_task(TASK))),
@@ -35,29 +35,39 @@ def hand_loop(lm: dspy.LM) -> Callable[[], None]:
     )
     headings = rnnprog.DEFAULT_SCHEMA.describe()
 
-    def walk() -> None:
+    def walk(given: list[rnnprog.Step]) -> str:
         memory = MEMORY
-        with dspy.context(lm=lm):
-            for step in steps():
-                said = predict(memory=memory, **step.inputs)
-                observation = "\n".join(f"{name}: {value}" for name, value in step.inputs.items())
-                answer, evidence = (
-                    f"tomorrow: {said.tomorrow}",
-                    "The true outcome was:\ntomorrow: rain\nThe answer was wrong.",
-                )
-                critique = reflect(observation=observation, answer=answer, evidence=evidence)
-                memory = rewrite(
-                    memory=memory,
-                    observation=observation,
-                    answer=answer,
-                    evidence=evidence,
-                    critique=f"outcome: {critique.outcome}\ncause: {critique.cause}\nlesson: {critique.lesson}",
-                    headings=headings,
-                    budget_tokens=512,
-                    remark="(none)",
-                ).new_memory
+        for step in given:
+            said = predict(memory=memory, **step.inputs)
+            observation = "\n".join(f"{name}: {value}" for name, value in step.inputs.items())
+            answer, evidence = (
+                f"tomorrow: {said.tomorrow}",
+                "The true outcome was:\ntomorrow: rain\nThe answer was wrong.",
+            )
+            critique = reflect(observation=observation, answer=answer, evidence=evidence)
+            memory = rewrite(
+                memory=memory,
+                observation=observation,
+                answer=answer,
+                evidence=evidence,
+                critique=f"outcome: {critique.outcome}\ncause: {critique.cause}\nlesson: {critique.lesson}",
+                headings=headings,
+                budget_tokens=512,
+                remark="(none)",
+            ).new_memory
+        return memory
 
     return walk
+
+
+def hand_loop(lm: dspy.LM) -> Callable[[], None]:
+    walk, given = hand_walk(), steps()
+
+    def loop() -> None:
+        with dspy.context(lm=lm):
+            walk(given)
+
+    return loop
 
 
 def reflective(lm: dspy.LM) -> Callable[[], None]:

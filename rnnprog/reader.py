@@ -19,6 +19,10 @@ _MARKS = "*_` \t"
 _FENCES = ("```", "~~~")
 _PLAIN_FENCES = frozenset({"", "md", "markdown", "text", "txt", "plaintext", "memory", "notes"})
 _EMPTY = frozenset({"empty", "none", "none yet", "none so far", "nothing yet", "na", "n/a"})
+_ASIDE = re.compile(r"[(\[]|\s[-–—]")
+_UNCHANGED = frozenset(
+    {"unchanged", "no change", "no changes", "same", "same as before", "as before", "kept", "kept as is", "continued"}
+)  # such an aside is all that the section says, so it must not go unseen
 _RULERS = frozenset("-=*_ ")
 
 
@@ -130,7 +134,9 @@ class Reader:
             name, colon, rest = bare.partition(":")
             key = self._names.get(fold(name)) if colon else None
             if key is None and hashed:  # "## Rules (updated)", "## Rules - at most five"
-                key, rest = self._names.get(fold(re.split(r"[(\[]|\s[-–—]", bare, maxsplit=1)[0])), ""
+                name, *aside = _ASIDE.split(bare, maxsplit=1)
+                key = self._names.get(fold(name))
+                rest = f"({fold(aside[0])})" if aside and fold(aside[0]) in _UNCHANGED else ""
         if key is None:
             if not hashes or self._fenced:
                 return False

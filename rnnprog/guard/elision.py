@@ -107,40 +107,39 @@ class ElisionCheck(Check):
     def inspect(self, old: Memory, new: Memory, proposal: Proposal, schema: MemorySchema) -> tuple[Memory, Verdict]:
         """See :meth:`Check.inspect`."""
         reasons: list[str] = []
-        fill_empty = False
+        others = False
         for section in new.sections:
-            found = {elision.line: elision for elision in _scan(section.items)}
+            found = _scan(section.items)
             if not found:
                 continue
-            kept = [_cut(item, found.get(index)) for index, item in enumerate(section.items)]
-            items = [item for item in kept if item]
-            back: tuple[str, ...] = ()
-            if any(elision.scope == "items" for elision in found.values()):
-                back = missing_items(old, section.key, tuple(items))
-            place = sum(1 for item in kept[: min(found)] if item)
+            kept = _cut(section.items, found)
+            place = sum(1 for item in kept[: found[0].line] if item)
+            items = tuple(item for item in kept if item)
+            own = any(elision.scope == "items" for elision in found)
+            back = _real_items(missing_items(old, section.key, items)) if own else ()
             new = new.with_items(section.key, (*items[:place], *back, *items[place:]))
-            fill_empty |= any(elision.scope == "sections" for elision in found.values())
-            shown = next(iter(found.values())).text[:60]
-            reasons.append(
-                f"{section.key}: {len(found)} placeholder(s), e.g. {shown!r}; {len(back)} old item(s) put back"
-            )
-        if fill_empty:
-            new, filled = _fill_empty(old, new)
-            reasons += [f"{key}: old items put back" for key in filled]
+            others |= any(elision.scope == "sections" for elision in found)
+            count, shown = len(found), found[0].text[:60]
+            reasons.append(f"{section.key}: {count} placeholder(s), e.g. {shown!r}; {len(back)} old item(s) put back")
+        if others:
+            for section in new.sections:
+                back = () if section.items else _real_items(missing_items(old, section.key, ()))
+                if back:
+                    new = new.with_items(section.key, back)
+                    reasons.append(f"{section.key}: {len(back)} old item(s) put back")
         return new, repaired(self.kind, "; ".join(reasons)) if reasons else accepted(self.kind)
 
 
-def _cut(item: str, elision: Elision | None) -> str:
-    if elision is None:
-        return item
-    return "" if elision.whole_line else item.replace(elision.text, " ").strip()
+def _cut(items: tuple[str, ...], found: list[Elision]) -> list[str]:
+    """Return the items without the placeholders in them; an item that was nothing else is the empty text."""
+    kept = list(items)
+    for elision in found:
+        left = "" if elision.whole_line else kept[elision.line].replace(elision.text, " ", 1)
+        kept[elision.line] = " ".join(left.split())
+    return kept
 
 
-def _fill_empty(old: Memory, new: Memory) -> tuple[Memory, list[str]]:
-    filled = []
-    for section in new.sections:
-        back = () if section.items else missing_items(old, section.key, ())
-        if back:
-            new = new.with_items(section.key, back)
-            filled.append(section.key)
-    return new, filled
+def _real_items(items: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out placeholders that an unguarded rewrite let into the old memory."""
+    holes = {elision.line for elision in _scan(items)}
+    return tuple(item for index, item in enumerate(items) if index not in holes)

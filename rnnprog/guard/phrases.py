@@ -51,12 +51,13 @@ _WHOLE = re.compile(
     r"(?: here| needed| required| made| to this section| in this section| from (?:before|previous))?"
     r"|unchanged|remains? unchanged|unchanged from (?:before|previous|above)"
     r"|(?:the )?same as (?:above|before|previous(?:ly)?|earlier)"
-    r"|as (?:above|before|previously)|see (?:above|previous|earlier)(?: \w+)?|ditto|keep as is)",
+    r"|as (?:above|before|previously)"
+    r"|see (?:above|previous|earlier)(?: (?:items?|notes?|rules?|list|memory|section|version))?|ditto|keep as is)",
 )
 _MARKED = re.compile(
     r"(?:snip(?:ped)?|truncated|omitted|elided|continued|cont d|contd|same|preserved|kept|retained|trimmed|abridged"
     r"|(?:and )?\d+ (?:more|other|others)(?: \w+)?|(?:and )?(?:so on|more|others)"
-    r"|(?:all |the )?(?:rest|others|remaining|previous|existing)(?: \w+)?)"
+    r"|(?:all |the )?(?:rest|others|remaining|previous|existing))"
 )
 _TOKEN = re.compile(r"[^\W_]+")
 
@@ -98,6 +99,8 @@ def is_placeholder(phrase: str, *, marked: bool, inline: bool = False) -> bool:
     if all(word in _GRAMMAR or word.isdigit() for word in words):
         if strong or _as_before(plain):
             return referring and (thing or (marked and not inline)) and len(words) > 1
+        if marked and not inline and referring and thing and len(words) <= 5:
+            return True  # "[rest of the list]", "other rules ..."
         return (marked or "still" in said) and referring and thing and not said.isdisjoint(_WEAK)
     # "[Previous memory items about 3D geometry remain unchanged]": set apart, and clear about being a reference
     return (

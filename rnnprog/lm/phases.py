@@ -105,7 +105,7 @@ def _rewrite(prompt: Prompt) -> dict[str, Any]:
     orders = read_directives(prompt.instruction)
     notes = read_notes(prompt.memory)
     lesson = _lesson(prompt)
-    touched = learn(notes, lesson, orders)
+    learn(notes, lesson, orders)
     if not lesson.truth:
         rule = read_statement(named_values(prompt.inputs.get("critique", "")).get("lesson", ""))
         if isinstance(rule, Rule):
@@ -113,7 +113,11 @@ def _rewrite(prompt: Prompt) -> dict[str, Any]:
     budget = int(number(prompt.inputs.get("budget_tokens", "")) or _DEFAULT_BUDGET)
     if _TOO_LONG.search(prompt.inputs.get("remark", "")):
         budget = budget * 4 // 5
-    return {"new_memory": compose(notes, prompt.inputs.get("headings", ""), budget, orders, touched)}
+    return {
+        "new_memory": compose(
+            notes, prompt.inputs.get("headings", ""), budget, orders, prompt.inputs.get("observation", "")
+        )
+    }
 
 
 def _reflect(prompt: Prompt) -> dict[str, Any]:

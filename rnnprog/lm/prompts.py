@@ -146,7 +146,7 @@ def _read_head(system: str) -> _Head:
         for line in _NOTE_JSON.findall(structure):
             notes.update(_NOTE.findall(json.loads(line)))
     found = list(_FIELD_LINE.finditer(outs))
-    ends = [match.start() for match in found[1:]] + [len(outs)]
+    ends = [match.start() for match in found[1:]] + [len(outs)] * bool(found)
     outputs = tuple(
         OutputField(match[1], _schema(match[2], notes.get(match[1], ""), outs[match.end() : end]))
         for match, end in zip(found, ends, strict=True)
@@ -186,7 +186,7 @@ def _sections(text: str, names: tuple[str, ...]) -> dict[str, str]:
     for mark in _MARKER.finditer(text):
         if mark[1] in names and all(mark[1] != other[1] for other in marks):
             marks.append(mark)
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     found = {mark[1]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
     found.pop("completed", None)
     return found

@@ -11,6 +11,10 @@ from scipy import optimize, stats
 __all__ = ["detectable_by_error", "detectable_by_mcnemar", "detectable_by_sequences"]
 
 WILCOXON_EFFICIENCY = 3 / math.pi
+"""Of the signed-rank test relative to the t-test, under normal differences."""
+
+PERMUTATION_EFFICIENCY = 0.93
+"""Of the exact permutation test on tied differences, which is conservative; by simulation, 24 shares of 10 steps."""
 
 
 def detectable_by_sequences(
@@ -22,7 +26,7 @@ def detectable_by_sequences(
         differences: arm minus control, one entry a sequence; their spread is what matters.
         alpha: two-sided level of the test; divide it by the number of comparisons that are corrected for.
         power: probability of finding the difference.
-        efficiency: of the test relative to the t-test; 3/pi for Wilcoxon under normal differences.
+        efficiency: of the test relative to the t-test.
 
     Returns:
         The difference, in units of the score; NaN for fewer than two sequences or differences that never vary.
@@ -58,16 +62,17 @@ def detectable_by_mcnemar(discordant: float, n: int, alpha: float = 0.05, power:
     if least > 1:
         return math.nan
     share = max(discordant, least)
-    z_level, z_power = stats.norm.isf(alpha / 2), stats.norm.isf(1 - power)
+    z_level, z_power = float(stats.norm.isf(alpha / 2)), float(stats.norm.isf(1 - power))
 
-    def missing(delta: float) -> float:
-        needed = z_level * math.sqrt(share) + z_power * math.sqrt(max(share - delta**2, 0.0))
-        return float(delta * math.sqrt(n) - needed)
+    def surplus(delta: float, share: float) -> float:
+        return delta * math.sqrt(n) - z_level * math.sqrt(share) - z_power * math.sqrt(share - delta**2)
 
-    if missing(share) < 0:
-        # Even if every discordant pair went one way the power is not reached; more pairs would have to differ.
-        return float(min(1.0, (z_level + z_power) ** 2 / n)) if n > (z_level + z_power) ** 2 else math.nan
-    return max(least, float(optimize.brentq(missing, 0.0, share)))
+    if surplus(share, share) >= 0:
+        return max(least, float(optimize.brentq(surplus, 0.0, share, args=(share,))))
+    # Even if all of these pairs differed the same way it would not do: more pairs would have to differ.
+    if surplus(1.0, 1.0) < 0:
+        return math.nan
+    return max(least, float(optimize.brentq(lambda delta: surplus(delta, delta), share, 1.0)))
 
 
 def detectable_by_error(error: float, df: int, alpha: float = 0.05, power: float = 0.8) -> float:

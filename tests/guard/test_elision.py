@@ -33,6 +33,10 @@ PLACEHOLDERS = """
 same as above
 Same as before.
 Unchanged
+[rest of the list]
+other rules ...
+(previous items)
+see previous notes
 No changes.
 ditto
 rest of the rules unchanged
@@ -60,6 +64,11 @@ The forecast is unchanged
 Error rate unchanged at 12%
 The other stocks remain flat
 Rest days have lower load
+Rest days...
+Existing trends…
+(previous day)
+See previous winter
+[other stations]
 Repeat the previous answer when unsure...
 Wait for more data
 More rain than sun
@@ -141,14 +150,26 @@ def test_a_heading_followed_by_unchanged_keeps_the_section() -> None:
     assert items(text, "rules") == ("Say rain.", "Say sun in July.")
 
 
+@pytest.mark.parametrize("heading", ["## Facts (unchanged)", "## Facts - no changes", "**Facts**: same as before"])
+def test_a_heading_that_says_unchanged_keeps_the_section(heading: str) -> None:
+    assert items(f"{heading}\n## Rules to apply\n- Say rain.") == OLD.section("facts").items
+
+
 def test_a_placeholder_inside_an_item_leaves_the_item() -> None:
     text = "## Facts\n- Fog once. [rest of the facts unchanged]\n## Rules to apply\n- Say rain."
-    assert items(text) == ("Rain 3 of 5 times.", "Snow never.", "Wind is weak.", "Fog once.") or items(text) == (
-        "Fog once.",
-        "Rain 3 of 5 times.",
-        "Snow never.",
-        "Wind is weak.",
-    )
+    assert items(text) == ("Rain 3 of 5 times.", "Snow never.", "Wind is weak.", "Fog once.")
+
+
+def test_two_placeholders_inside_one_item_both_go() -> None:
+    text = "## Facts\n- [previous items kept] Fog once. (rest of the facts unchanged)\n## Rules to apply\n- Say rain."
+    assert "Fog once." in items(text)
+    assert find_elisions(GUARD.review(OLD, text, SCHEMA).memory.render()) == []
+
+
+def test_a_placeholder_that_got_into_the_old_memory_does_not_come_back() -> None:
+    old = OLD.with_items("facts", ("Rain 3 of 5 times.", "[Previous content preserved...]"))
+    text = "## Facts\n- (rest unchanged)\n## Rules to apply\n- Say rain."
+    assert GUARD.review(old, text, SCHEMA).memory.section("facts").items == ("Rain 3 of 5 times.",)
 
 
 def test_with_nothing_to_put_back_the_placeholder_still_goes() -> None:

@@ -86,6 +86,16 @@ def test_what_claude_elided_comes_back() -> None:
 
 
 @recorded
+def test_guarded_from_the_start_no_placeholder_ever_enters_the_memory() -> None:
+    memory = SCHEMA.initial()
+    for _, new in memories(CLAUDE):
+        memory = ELISION.review(memory, new, SCHEMA).memory
+        assert find_elisions(memory.render()) == []
+    unguarded = as_memory(memories(CLAUDE)[-1][1])
+    assert size(memory) > 2 * size(unguarded)
+
+
+@recorded
 def test_all_other_steps_pass_untouched() -> None:
     both = Guard(checks=(ElisionCheck(), ShrinkCheck()))
     touched = {
