@@ -161,14 +161,14 @@ def batching(backbone: Backbone, shape: str, device: str) -> Row:
     said = {str(user): [line] for user, line in enumerate(turns(64, 12))}
 
     def together() -> None:
-        LatentMemory(LatentModel(backbone, spec)).write_all(said)
+        LatentMemory(model).write_all(said)
 
     def alone() -> None:
-        memory = LatentMemory(LatentModel(backbone, spec))
+        memory = LatentMemory(model)
         for user, lines in said.items():
             memory.write(lines, user=user)
 
-    spec = spec_of("M.6", shape, 1)
+    model = LatentModel(backbone, spec_of("M.6", shape, 1))
     return Row("writes of 64 users, together against one by one", side_by_side(alone, together, device, 3), 5, False)
 
 

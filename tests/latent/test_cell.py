@@ -18,6 +18,7 @@ from rnnprog.latent.model import LatentModel
 from rnnprog.latent.spec import Form
 from rnnprog.latent.testing import awakened, small
 from rnnprog.module import RecurrentModule
+from rnnprog.testing import check_cell
 from rnnprog.trace import Feedback, Fields
 
 TASK = "said: str, question: str -> answer: str"
@@ -31,6 +32,12 @@ STEPS = [
 def cell(backbone: Backbone, name: str = "M.6", form: Form = "repaired", seed: int = 0) -> LatentCell:
     model = awakened(LatentModel(backbone, small(name, form), seed=seed))
     return LatentCell(TASK, LatentMemory(model), max_new_tokens=4)
+
+
+@pytest.mark.parametrize(("name", "form"), [("M.3", "repaired"), ("M.4", "repaired"), ("M.6", "paper")])
+def test_it_keeps_the_contract_of_all_cells(backbone: Backbone, name: str, form: Form) -> None:
+    model = awakened(LatentModel(backbone, small(name, form)))
+    check_cell(lambda: LatentCell("sky: str -> note: str", LatentMemory(model), max_new_tokens=3))
 
 
 def test_it_walks_without_any_language_model(backbone: Backbone) -> None:
