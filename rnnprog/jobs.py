@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+import dspy
+
 from rnnprog.effects import drive
 from rnnprog.errors import DataError, LMUnavailableError, RnnprogError, StepFailedError
 from rnnprog.lm.meter import Listener
@@ -24,6 +26,7 @@ from rnnprog.walk import Walk
 
 __all__ = ["Halt", "Job", "run_jobs"]
 
+_HISTORY = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
 _POLL = 0.2  # seconds between looks at the keyboard while waiting
 
 
@@ -138,7 +141,7 @@ class _Batch:
         walk.on_record = self._recorder(job, walk)
         error: str | None = None
         try:
-            with walk.meter.listening():
+            with dspy.context(max_history_size=min(dspy.settings.max_history_size, _HISTORY)), walk.meter.listening():
                 drive(walk.steps(job.steps, len(job.steps)), walk.meter.booking)
             job.complete = True
         except _Stopped:

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
-
-import tiktoken
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rnnprog.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import tiktoken
 
 __all__ = ["DEFAULT_TOKENIZER", "BytePairTokenizer", "FileTokenizer", "Tokenizer", "get_tokenizer"]
 
@@ -140,6 +141,8 @@ def _count_line(name: str, line: str) -> int:
 
 @lru_cache(maxsize=8)
 def _encoding(name: str) -> tiktoken.Encoding:
+    import tiktoken
+
     try:
         with _LOADING, _tiktoken_cache():
             return tiktoken.get_encoding(name)
