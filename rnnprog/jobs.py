@@ -53,6 +53,7 @@ class Job:
         trace: what happened; ``None`` until the job was begun.
         timing: what the clock said.
         complete: whether the walk reached the end of its sequence.
+        stopped: whether it was ended from outside, by Ctrl-C or a :class:`Halt`.
     """
 
     program: RecurrentModule
@@ -65,6 +66,7 @@ class Job:
     trace: Trace | None = None
     timing: Timing = field(default_factory=Timing)
     complete: bool = False
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         self.context = contextvars.copy_context()
@@ -145,10 +147,10 @@ class _Batch:
                 drive(walk.steps(job.steps, len(job.steps)), walk.meter.booking)
             job.complete = True
         except _Stopped:
-            error = "interrupted"
+            job.stopped, error = True, "interrupted"
         except Halt as halt:
             self._stop.set()
-            error = str(halt)
+            job.stopped, error = True, str(halt)
         except (LMUnavailableError, StepFailedError, DataError) as expected:
             error = f"{type(expected).__name__}: {expected}"
             if self.raise_errors:

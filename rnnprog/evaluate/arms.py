@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from datetime import timedelta
 from typing import Any
 
 from rnnprog.cells.base import make_cell
@@ -57,8 +56,3 @@ def _settings(spec: ArmSpec, task: Task, config: ExamConfig) -> dict[str, Any]:
     open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
     shared = {"budget": config.budget} if "budget" in taken or open_ended else {}
     return {**shared, **spec.settings}
-
-
-def time_delay(config: ExamConfig) -> float | timedelta:
-    """Return the delay as labels take it."""
-    return config.delay
