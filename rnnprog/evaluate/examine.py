@@ -9,6 +9,7 @@ import dspy
 from rnnprog.evaluate.caps import Gate
 from rnnprog.evaluate.config import ExamConfig, Running
 from rnnprog.evaluate.entrants import entrants_of
+from rnnprog.evaluate.prompt_files import write_prompts
 from rnnprog.evaluate.protocol import Part, data_digest, part_of
 from rnnprog.evaluate.seeds import Seeds, load_data, model_of, seeds_of
 from rnnprog.evaluate.store import Store
@@ -71,9 +72,9 @@ def examine(
     entrants = entrants_of(config, first)
     store = None if out is None else Store(out)
     if store is not None:
-        told = {e.label: e.program.describe() for e in entrants if e.role != "floor"}
+        made = {e.label: e.program.describe() for e in entrants if e.role != "floor"}
         digests: dict[str, Fields] = {f"data of seed {s}": {"sha256": data_digest(d.sequences)} for s, d in sets.items()}
-        store.claim({**config.shared(), "rnnprog": versions()["rnnprog"]}, {**told, **digests})
+        store.claim({**config.shared(), "rnnprog": versions()["rnnprog"]}, {**made, **digests})
     watcher.begin({e.label: _steps(seeds, parts) for e in entrants if e.role != "floor"}, metrics[0])
     models = {seed: model_of(lm, seed, seeds) if lm is not None else None for seed in seeds.numbers}
     walker = Walker(running, store, watcher, Gate(running))
@@ -81,7 +82,8 @@ def examine(
         walked = walker.walk(entrants, parts, models)
     finally:
         watcher.end()
-    return told_of(config, walked, Frame(entrants, parts, seeds, first, metrics, lm))
+    told = told_of(config, walked, Frame(entrants, parts, seeds, first, metrics, lm))
+    return write_prompts(told, walked, out) if out is not None and running.prompts else told
 
 
 def _metrics(data: TaskData, config: ExamConfig) -> list[Metric]:

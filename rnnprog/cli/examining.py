@@ -1,0 +1,117 @@
+"""An exam on behalf of a command: settings from file and flags, estimate, progress, files, and the verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from rnnprog.cli.models import model
+from rnnprog.errors import ConfigurationError
+from rnnprog.evaluate import ExamProgress, Quiet, examine, read_toml, split_settings
+from rnnprog.exam_result import ExamResult, write_exam
+from rnnprog.report.arms import arm_rows
+from rnnprog.report.build import build
+from rnnprog.report.columns import columns_of
+from rnnprog.report.tables import Table, recovery_table, result_table
+from rnnprog.report.verdict import headline, statements
+
+__all__ = ["Sitting", "by_cell", "print_exam"]
+
+_STYLES = {"gain": "green", "loss": "red", "no evidence": "", "floor": "dim", "note": "yellow"}
+_FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
+
+
+class Sitting:
+    """One exam, sat.
+
+    Args:
+        flags: settings from the command line; ``None`` where not given.
+        config: a TOML file with further settings.
+        out: folder; by default one under ``runs`` that is named after task and configuration.
+        quiet: print one JSON object and nothing else.
+    """
+
+    def __init__(self, flags: Mapping[str, Any], config: Path | None, out: Path | None, *, quiet: bool) -> None:
+        given = {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
+        given.update({name: value for name, value in flags.items() if value is not None})
+        if "task" not in given:
+            raise ConfigurationError("name a task: on the command line, or as task = ... in the --config file")
+        self.config, self.running = split_settings(given)
+        self.console = Console(stderr=quiet)
+        self.quiet = quiet
+        self.out = out or Path("runs") / f"{Path(self.config.data.task).stem}-{self.config.digest()[:8]}"
+        self.lm = model(self.config.model, [f"{n}={json.dumps(v)}" for n, v in self.config.model_options.items()])
+
+    def estimate(self) -> None:
+        """Say what the exam will cost."""
+
+    def walk(self) -> int:
+        """Sit the exam, write and print its result; returns the exit code."""
+        watch = not self.quiet and self.console.is_terminal
+        watcher = ExamProgress(self.console) if watch else Quiet()
+        exam = examine(self.config, self.lm, out=self.out, running=self.running, watcher=watcher)
+        path = write_exam(exam, self.out)
+        page = build(exam_at(exam, path), self.out / "page.html") if exam.steps else None
+        if self.quiet:
+            print(json.dumps({**summary_of(exam), "files": {"result": str(path), "page": str(page or "")}}))
+        else:
+            print_exam(exam, self.console)
+            self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False)
+        return 0 if exam.config.get("complete") else 130
+
+
+def exam_at(exam: ExamResult, path: Path) -> ExamResult | Path:
+    """Return what the page is built from: the file where there are prompts beside it, else the value at hand."""
+    return path if any(run.prompts for arm in exam.arms for run in arm.runs) else exam
+
+
+def by_cell(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Sort settings such as ``memprompt.k`` by cell.
+
+    Raises:
+        ConfigurationError: a name without a cell.
+
+    Example:
+        >>> by_cell({"memprompt.k": 3})
+        {'memprompt': {'k': 3}}
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in given.items():
+        cell, dot, setting = name.partition(".")
+        if not dot or not cell or not setting:
+            raise ConfigurationError(f"--cell-option {name}=...: say of which cell, e.g. reflective.{name}=...")
+        found.setdefault(cell, {})[setting] = value
+    return found
+
+
+def print_exam(exam: ExamResult, console: Console) -> None:
+    """Print verdict, results and recovery of an exam."""
+    rows = arm_rows(exam, columns_of(exam))
+    console.print(Text(headline(exam, rows), style="bold"))
+    for said in statements(exam, rows):
+        console.print(Text(f"- {said.text}", style=_STYLES.get(said.kind, "")))
+    console.print(_rich(result_table(exam, rows)))
+    console.print(_rich(recovery_table(exam, rows)))
+
+
+def summary_of(exam: ExamResult) -> dict[str, Any]:
+    """Return the result of an exam as one small JSON object, without the walks."""
+    dumped = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs"}}})
+    return {"task": dumped["task"], "complete": exam.config.get("complete"), **dumped}
+
+
+def _rich(table: Table) -> RichTable:
+    drawn = RichTable(title=table.title, caption=table.note, title_justify="left", caption_justify="left", box=None)
+    for index, name in enumerate(table.columns):
+        drawn.add_column(Text(name), justify="left" if index == 0 else "right", overflow="fold")
+    for row, kind in zip(table.rows, table.kinds, strict=True):
+        style = {"floor": "dim", "control": "italic"}.get(kind, "")
+        drawn.add_row(*(Text(cell) for cell in row), style=style)
+    return drawn
+
