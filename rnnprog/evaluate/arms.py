@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from rnnprog.cells.base import make_cell
@@ -52,7 +51,6 @@ def _settings(spec: ArmSpec, task: Task, config: ExamConfig) -> dict[str, Any]:
             return {"settings": ReflectiveSettings.model_validate({"budget": config.budget, **own})}
         except ValueError as error:
             raise ConfigurationError(f"arm {spec.label!r}: unusable settings: {error}") from error
-    taken = inspect.signature(type(make_cell(spec.cell, task)).__init__).parameters
-    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
-    shared = {"budget": config.budget} if "budget" in taken or open_ended else {}
+    settings = getattr(getattr(make_cell(spec.cell, task, **spec.settings), "settings", None), "value", None)
+    shared = {"budget": config.budget} if hasattr(settings, "budget") else {}
     return {**shared, **spec.settings}

@@ -6,20 +6,18 @@ from pathlib import Path
 
 import dspy
 
-from rnnprog.evaluate.caps import Gate
+from rnnprog.evaluate.caps import Gate, check_priced
 from rnnprog.evaluate.config import ExamConfig, Running
-from rnnprog.evaluate.entrants import entrants_of
+from rnnprog.evaluate.estimate import price_of
+from rnnprog.evaluate.frame import frame_of
 from rnnprog.evaluate.prompt_files import write_prompts
-from rnnprog.evaluate.protocol import Part, data_digest, part_of
-from rnnprog.evaluate.seeds import Seeds, load_data, model_of, seeds_of
+from rnnprog.evaluate.seeds import model_of
 from rnnprog.evaluate.store import Store
-from rnnprog.evaluate.telling import Frame, told_of, versions
+from rnnprog.evaluate.telling import told_of, versions
 from rnnprog.evaluate.walking import Walker
 from rnnprog.evaluate.watch import Quiet, Watcher
 from rnnprog.exam_result import ExamResult
-from rnnprog.metrics import Metric, get_metric
 from rnnprog.tasks import TaskData
-from rnnprog.trace import Fields
 
 __all__ = ["examine"]
 
@@ -63,38 +61,19 @@ def examine(
         [('zero_shot', 'arm'), ('empty_memory', 'control')]
     """
     running, watcher = running or Running(), watcher or Quiet()
-    lm = lm if lm is not None else dspy.settings.lm
-    seeds = seeds_of(config, lm, own_data=data is not None)
-    sets = {seed: data if data is not None else load_data(config.data, seed, seeds) for seed in seeds.numbers}
-    parts = {seed: part_of(found, config) for seed, found in sets.items()}
-    first = sets[seeds.numbers[0]]
-    metrics = _metrics(first, config)
-    entrants = entrants_of(config, first)
+    frame = frame_of(config, lm, data)
+    if running.max_usd is not None:
+        check_priced(running, price_of(frame.lm))
     store = None if out is None else Store(out)
     if store is not None:
-        made = {e.label: e.program.describe() for e in entrants if e.role != "floor"}
-        digests: dict[str, Fields] = {f"data of seed {s}": {"sha256": data_digest(d.sequences)} for s, d in sets.items()}
-        store.claim({**config.shared(), "rnnprog": versions()["rnnprog"]}, {**made, **digests})
-    watcher.begin({e.label: _steps(seeds, parts) for e in entrants if e.role != "floor"}, metrics[0])
-    models = {seed: model_of(lm, seed, seeds) if lm is not None else None for seed in seeds.numbers}
+        store.claim({**config.shared(), "rnnprog": versions()["rnnprog"]}, frame.made())
+    watcher.begin({entrant.label: frame.steps for entrant in frame.asked}, frame.metrics[0])
+    seeds = frame.seeds
+    models = {s: model_of(frame.lm, s, seeds) if frame.lm is not None else None for s in seeds.numbers}
     walker = Walker(running, store, watcher, Gate(running))
     try:
-        walked = walker.walk(entrants, parts, models)
+        walked = walker.walk(frame.entrants, frame.parts, models)
     finally:
         watcher.end()
-    told = told_of(config, walked, Frame(entrants, parts, seeds, first, metrics, lm))
+    told = told_of(walked, frame)
     return write_prompts(told, walked, out) if out is not None and running.prompts else told
-
-
-def _metrics(data: TaskData, config: ExamConfig) -> list[Metric]:
-    """Return what is scored, what decides first."""
-    known = list(data.scoring())
-    if config.metric is None:
-        return known
-    own = {metric.name: metric for metric in known}
-    chosen = own.get(config.metric) or get_metric(config.metric, field=data.task.outputs[0])
-    return [chosen, *(metric for metric in known if metric.name != chosen.name)]
-
-
-def _steps(seeds: Seeds, parts: dict[int, Part]) -> int:
-    return sum(parts[seed].steps for seed in seeds.numbers)

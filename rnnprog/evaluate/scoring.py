@@ -39,15 +39,15 @@ def comparisons(
         return ()
     others = {name: list(scores) for name, scores in arms.items() if name != control and _scored(scores)}
     found = compare(arms[control], others, control, rules) if others else []
-    return tuple(_told(c) for c in found)
+    return tuple(_told(c, c.gain) for c in found if c.gain is not None)
 
 
-def _told(c: Compared) -> Comparison:
+def _told(c: Compared, gain: float) -> Comparison:
     outcome = c.outcome
     return Comparison(
         arm=c.arm,
         control=c.control,
-        difference=math.nan if c.gain is None else c.gain,
+        difference=gain,
         low=c.low,
         high=c.high,
         test=c.test,

@@ -109,6 +109,10 @@ class Store:
         write_traces([trace], _with(base, ".jsonl"))
         return Kept(trace, timing, lines)
 
+    def has(self, key: WalkKey) -> bool:
+        """Tell whether a walk is finished."""
+        return _with(self._base(key), ".jsonl").is_file()
+
     def load(self, key: WalkKey) -> Kept | None:
         """Return a finished walk, ``None`` if there is none.
 

@@ -3,60 +3,33 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-import dspy
-
 from rnnprog.errors import LMUnavailableError
-from rnnprog.evaluate.config import ExamConfig
 from rnnprog.evaluate.entrants import Entrant
-from rnnprog.evaluate.protocol import Part, after_warm_up
+from rnnprog.evaluate.frame import Frame
+from rnnprog.evaluate.protocol import after_warm_up
 from rnnprog.evaluate.scoring import arm_figures, comparisons, run_scores, scores_of
-from rnnprog.evaluate.seeds import Seeds
 from rnnprog.evaluate.store import Kept, WalkKey
 from rnnprog.evaluate.walking import Walked
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, Figure, MetricSpec
 from rnnprog.lm.embedded import EMBEDDED_MODEL
-from rnnprog.metrics import Metric
 from rnnprog.statistics import Rules
-from rnnprog.tasks import TaskData
 from rnnprog.trace import Fields, Result, Trace, Usage
 
-__all__ = ["STAND_IN", "Frame", "told_of", "versions"]
+__all__ = ["STAND_IN", "told_of", "versions"]
 
 STAND_IN = "The model is the embedded stand-in: it shows the machinery at work; its scores say nothing about LLMs."
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What a result is told from, besides the walks.
-
-    Attributes:
-        entrants: who took part.
-        parts: the data by seed.
-        seeds: what they varied.
-        data: the data of the first seed.
-        metrics: what is scored, what decides first.
-        lm: the model.
-    """
-
-    entrants: list[Entrant]
-    parts: dict[int, Part]
-    seeds: Seeds
-    data: TaskData
-    metrics: list[Metric]
-    lm: dspy.LM | None
-
-
-def told_of(config: ExamConfig, walked: Walked, frame: Frame) -> ExamResult:
+def told_of(walked: Walked, frame: Frame) -> ExamResult:
     """Return the result of an exam.
 
     Raises:
         LMUnavailableError: not one answer was usable, and a walk says that the model cannot be used.
     """
     _require_answers(walked)
-    metric = frame.metrics[0]
+    config, metric = frame.config, frame.metrics[0]
     arms, scores = [], {}
     for entrant in frame.entrants:
         runs, spent = _runs(entrant, walked, frame)
@@ -75,9 +48,9 @@ def told_of(config: ExamConfig, walked: Walked, frame: Frame) -> ExamResult:
         metric=MetricSpec.of(metric),
         arms=tuple(arms),
         comparisons=comparisons(scores, config.control, Rules(alpha=config.alpha, horizon=horizon)),
-        config=_settings(config, walked, frame),
+        config=_settings(walked, frame),
         versions=versions(),
-        note=" ".join(_notes(config, walked, frame)),
+        note=" ".join(_notes(walked, frame)),
     )
 
 
@@ -129,31 +102,30 @@ def _require_answers(walked: Walked) -> None:
         raise LMUnavailableError(unusable.removeprefix(f"{LMUnavailableError.__name__}: "))
 
 
-def _settings(config: ExamConfig, walked: Walked, frame: Frame) -> Fields:
-    dumped = config.model_dump(mode="json")
+def _settings(walked: Walked, frame: Frame) -> Fields:
+    dumped = frame.config.model_dump(mode="json")
     about = {name: value for name, value in frame.data.describe().items() if name != "floors"}
     return {
         **dumped,
         "data": {**dumped["data"], **about},
         "seeds walked": list(frame.seeds.numbers),
         "correction": "Holm",
-        "configuration": config.digest(),
+        "configuration": frame.config.digest(),
         "complete": not walked.stopped and not walked.broken,
     }
 
 
-def _notes(config: ExamConfig, walked: Walked, frame: Frame) -> list[str]:
+def _notes(walked: Walked, frame: Frame) -> list[str]:
     notes = [STAND_IN] if frame.lm is not None and frame.lm.model == EMBEDDED_MODEL else []
     notes += [frame.seeds.note] if frame.seeds.note else []
-    if config.warm_start:
-        share = f"{config.warm_start:.0%}"
+    if frame.config.warm_start:
+        share = f"{frame.config.warm_start:.0%}"
         told = f"Warm start: every arm learned from the first {share} of the data before it was scored"
         cut = any(part.offset for part in frame.parts.values())
         notes.append(told + ("; seconds and money include that part." if cut else "."))
     if walked.stopped:
-        arms = [e for e in frame.entrants if e.role != "floor"]
-        due = len(arms) * sum(len(p.scored) for p in frame.parts.values())
-        labels = {e.label for e in arms}
+        due = len(frame.asked) * sum(len(p.scored) for p in frame.parts.values())
+        labels = {entrant.label for entrant in frame.asked}
         done = sum(key.arm in labels and not key.warmup for key in walked.done)
         notes.append(f"NOT COMPLETE: {walked.stopped}; {done} of {due} walks are finished, and only these are told of.")
     if walked.broken:
