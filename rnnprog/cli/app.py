@@ -11,6 +11,7 @@ from rnnprog.cli.compare import compare_command
 from rnnprog.cli.report import report_command
 from rnnprog.cli.run import run_command
 from rnnprog.cli.show import show_command
+from rnnprog.cli.sweep import sweep_command
 
 __all__ = ["EXIT_DATA", "EXIT_INTERRUPTED", "EXIT_LM", "app", "main"]
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("show")(show_command)
 app.command("compare")(compare_command)
+app.command("sweep")(sweep_command)
 app.command("report")(report_command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -103,7 +104,7 @@ def compare_command(
     from rnnprog.cli.examining import Sitting, by_cell
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
-    told = {**options(option or [], "--option"), **{name: value for name, value in columns.items() if value}}
+    given = {**options(option or [], "--option"), **{name: value for name, value in columns.items() if value}}
     flags: dict[str, Any] = {
         "task": task,
         "cells": None if cells is None else [name.strip() for name in cells.split(",") if name.strip()],
@@ -114,7 +115,7 @@ def compare_command(
         "warm_start": warm_start,
         "metric": metric,
         "limit": limit,
-        "options": told or None,
+        "options": given or None,
         "cell_options": by_cell(options(cell_option or [], "--cell-option")) or None,
         "signature": signature,
         "model": lm,
@@ -126,6 +127,8 @@ def compare_command(
         "prompts": prompts,
     }
     sitting = Sitting(flags, config, out, quiet=as_json)
-    sitting.estimate()
+    told = sitting.estimate()
     if not only_estimate:
         raise typer.Exit(sitting.walk())
+    if as_json:
+        typer.echo(json.dumps(told))

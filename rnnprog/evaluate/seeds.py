@@ -68,7 +68,7 @@ def model_of(lm: dspy.LM, seed: int, seeds: Seeds) -> dspy.LM:
 
 
 def load_data(spec: DataSpec, seed: int, seeds: Seeds) -> TaskData:
-    """Return the data of one seed; where seeds vary the data, sequence ids say which seed they are of.
+    """Return the data of one seed; where seeds vary the data, sequence ids of seeds above 0 say which they are of.
 
     Raises:
         ConfigurationError: no such task or option; a file without a signature.
@@ -87,7 +87,7 @@ def load_data(spec: DataSpec, seed: int, seeds: Seeds) -> TaskData:
         options["seed"] = (first if isinstance(first, int) else 0) + seed
     data = load_task(spec.task, **options)
     data = data.limit(n_steps=spec.limit) if spec.limit is not None else data
-    if seeds.data and len(seeds.numbers) > 1:
+    if seeds.data and seed:
         renamed = (s.model_copy(update={"id": f"{s.id}~{seed}"}) for s in data.sequences)
         data = replace(data, sequences=tuple(renamed))
     return data
