@@ -1,1 +1,23 @@
-"""Tasks: sequences, a signature, a metric and feedback, by name."""
+"""Sequences with a signature, by name or from your own files."""
+
+from rnnprog.tasks.base import Splits, TaskData, make_task
+from rnnprog.tasks.own import Reading, from_dataset, from_file
+from rnnprog.tasks.regimes import regimes
+from rnnprog.tasks.registry import load_task, register_task, task_names
+from rnnprog.tasks.sp500 import sp500
+from rnnprog.tasks.weather import weather
+
+__all__ = [
+    "Reading",
+    "Splits",
+    "TaskData",
+    "from_dataset",
+    "from_file",
+    "load_task",
+    "make_task",
+    "regimes",
+    "register_task",
+    "sp500",
+    "task_names",
+    "weather",
+]
