@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from rnnprog.optimizers.parts import Setting, Temperature
 
 __all__ = ["Candidate", "copy_program"]
+
+
+_RESULTS = ("study", "candidate_programs", "trial_logs", "ledger", "score", "stopped")  # of an earlier search
 
 
 class Candidate(Value):
@@ -139,10 +143,19 @@ def _cells(program: dspy.Module) -> list[Reflective]:
 
 
 def copy_program(student: dspy.Module) -> dspy.Module:
-    """Return a deep copy that still uses the very same models: their engines, caches and counters are not copied."""
-    program = student.deepcopy()
-    for (_, mine), (_, theirs) in zip(student.named_predictors(), program.named_predictors(), strict=True):
-        theirs.lm = mine.lm
-    for name in ("study", "candidate_programs", "trial_logs", "ledger"):  # an earlier search's results
-        program.__dict__.pop(name, None)
+    """Return a deep copy that still uses the very same models.
+
+    Copying a model would copy its whole history of calls, and split its engine, cache and counters in two.
+    """
+    predictors = [predictor for _, predictor in student.named_predictors()]
+    shared = {id(p.lm): p.lm for p in predictors if p.lm is not None}
+    results = {name: student.__dict__.pop(name) for name in _RESULTS if name in student.__dict__}
+    try:
+        program: dspy.Module = copy.deepcopy(student, dict(shared))
+    except Exception:  # a part that cannot be copied: dspy knows how to share it
+        program = student.deepcopy()
+        for mine, (_, theirs) in zip(predictors, program.named_predictors(), strict=True):
+            theirs.lm = mine.lm
+    finally:
+        student.__dict__.update(results)
     return program

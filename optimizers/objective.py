@@ -17,6 +17,8 @@ from rnnprog.trace import Step, Trace
 
 __all__ = ["MEASURES", "MetricLike", "Objective", "StepWeights"]
 
+_DIGITS = 10
+
 StepWeights = Union[Sequence[float], Callable[[int, int], float]]
 MetricLike = Union[str, Metric, Callable[..., Any]]
 
@@ -173,7 +175,7 @@ class Objective:
         steps = max(1, sum(entry.steps for entry in entries))
         calls, tokens = sum(entry.calls for entry in entries), sum(entry.tokens for entry in entries)
         return {
-            "score": score,
+            "score": round(score, _DIGITS),  # so that the order of the sequences cannot decide between equals
             "calls": float(calls),
             "tokens": float(tokens),
             "money": sum(entry.money or 0.0 for entry in entries),

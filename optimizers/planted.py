@@ -112,23 +112,24 @@ def planted_program(**settings: Any) -> RecurrentModule:
     return RecurrentModule(TASK, **settings)
 
 
-def planted_lm(seed: int = 0, delay: float = 0.0, log: str | Path | None = None) -> dspy.LM:
+def planted_lm(seed: int = 0, delay: float = 0.0, log: str | Path | None = None, restless: bool = False) -> dspy.LM:
     """Return the stand-in model.
 
     Args:
         seed: of the errors, and of what it writes when asked for an instruction.
         delay: seconds that each call takes.
+        restless: write something else at each call, as a sampling model does; else equal prompts get equal texts.
         log: file to which every call appends a line, for counting from outside.
     """
-    engine = PlantedEngine(seed, delay, None if log is None else str(log))
+    engine = PlantedEngine(seed, delay, None if log is None else str(log), restless)
     return dspy.LM(PLANTED_MODEL, engine=engine, cache=False)
 
 
 class PlantedEngine:
     """Engine of the stand-in model; see :func:`planted_lm`."""
 
-    def __init__(self, seed: int = 0, delay: float = 0.0, log: str | None = None) -> None:
-        self.seed, self.delay, self.log, self.calls = seed, delay, log, 0
+    def __init__(self, seed: int = 0, delay: float = 0.0, log: str | None = None, restless: bool = False) -> None:
+        self.seed, self.delay, self.log, self.restless, self.calls = seed, delay, log, restless, 0
 
     def complete(self, request: Request) -> Response:
         """Answer one request."""
@@ -206,8 +207,8 @@ class PlantedEngine:
         missing = [sentence for sentence in SENTENCES[phase] if sentence not in current]
         if not missing:
             return current
-        # The number of the call stands for the randomness that a sampling model would have.
-        return f"{current.strip()} {missing[int(_draw('write', self.seed, self.calls, context) * len(missing))]}"
+        number = self.calls if self.restless else 0
+        return f"{current.strip()} {missing[int(_draw('write', self.seed, number, context) * len(missing))]}"
 
 
 def _strength(phase: str, text: str) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 import dspy
 
-from rnnprog.optimizers.candidate import Candidate
+from rnnprog.optimizers.candidate import Candidate, copy_program
 from rnnprog.optimizers.ledger import Ledger
 from rnnprog.optimizers.plan import CANDIDATE
 from rnnprog.optimizers.ranking import ranked
@@ -38,9 +38,7 @@ class Results:
         except storage_errors():
             rows, logs, ledger = self._seen(), {}, Ledger()
         best = rows[0]["program"] if rows else Candidate().apply(self.search.student, self.search.models)
-        program: Any = best.deepcopy() if rows else best
-        for (_, theirs), (_, mine) in zip(best.named_predictors(), program.named_predictors(), strict=True):
-            mine.lm = theirs.lm
+        program: Any = copy_program(best)
         if not rows:
             warnings.warn(
                 f"no candidate was seen to the end ({self.search.stopped}); the student is returned as it is",
