@@ -4,6 +4,8 @@ At each timestep a program predicts from a short natural-language memory and the
 outcome when it is known, and rewrites the memory within a hard token budget.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from rnnprog.budget import fit
 from rnnprog.cells import (
     Always,
@@ -41,6 +43,11 @@ from rnnprog.state import State
 from rnnprog.tokens import get_tokenizer
 from rnnprog.trace import Feedback, Result, Sequence, Step, StepRecord, Timing, Trace, Update, Usage
 from rnnprog.trace_io import read_traces, write_traces
+
+if TYPE_CHECKING:
+    from rnnprog.lm.embedded import embedded_lm
+    from rnnprog.lm.replay import record, replay
+    from rnnprog.lm.scripted import scripted_lm
 
 __all__ = [
     "DEFAULT_GUARD",
@@ -90,10 +97,25 @@ __all__ = [
     "Usage",
     "ZeroShot",
     "cell_names",
+    "embedded_lm",
     "fit",
     "get_tokenizer",
     "make_cell",
     "read_traces",
+    "record",
+    "replay",
     "run",
+    "scripted_lm",
     "write_traces",
 ]
+
+_MODELS = {"embedded_lm": "embedded", "record": "replay", "replay": "replay", "scripted_lm": "scripted"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the stand-in models when they are first asked for: a program with a real model never needs them."""
+    if name not in _MODELS:
+        raise AttributeError(f"module 'rnnprog' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"rnnprog.lm.{_MODELS[name]}"), name)

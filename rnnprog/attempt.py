@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dspy
 from dspy.utils.exceptions import (
@@ -19,6 +19,8 @@ from dspy.utils.exceptions import (
 
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import LMUnavailableError, RnnprogError
+from rnnprog.lm.adapter import asking_again
+from rnnprog.memory import well_formed
 from rnnprog.trace import Failure
 
 __all__ = ["attempt"]
@@ -33,9 +35,9 @@ def attempt(
 ) -> Effects[tuple[T | None, Failure | None]]:
     """Make a call until its answer is accepted; return what ``accept`` made of it, or the failure.
 
-    A retry uses a fresh ``rollout_id`` (dspy's cache would repeat the bad answer), and at temperature 0 a small
-    temperature, without which the model itself would repeat it. dspy's own retries of transport errors and the
-    adapter's JSON fallback come first.
+    A retry is asked in a way that neither dspy's cache nor a model at temperature 0 repeats the bad answer, see
+    :func:`~rnnprog.lm.adapter.asking_again`. dspy's own retries of transport errors and the adapter's JSON fallback
+    come first.
 
     Args:
         call: the call to make.
@@ -55,22 +57,19 @@ def attempt(
         except (AdapterParseError, ValueError, LMError) as error:
             _raise_if_broken(error, call)
             raw = getattr(error, "lm_response", None) or ("" if prediction is None else str(prediction.toDict()))
-            failure = Failure(phase=call.phase, error=_message(error), raw=str(raw)[:_RAW_LIMIT], attempts=number)
+            failure = Failure(phase=call.phase, error=_message(error), raw=well_formed(str(raw)[:_RAW_LIMIT]), attempts=number)
             if isinstance(error, LMError):  # dspy has retried these already; asking again changes nothing
                 break
     return None, failure
 
 
 def _again(call: Call, number: int) -> Call:
-    if not isinstance(call.module, dspy.Predict):
-        return call
-    given: Mapping[str, Any] = call.inputs.get("config", {})
-    lm = call.module.lm or dspy.settings.lm
-    temperature = {**getattr(lm, "kwargs", {}), **call.module.config, **given}.get("temperature")
-    config = {**given, "rollout_id": number}
-    if temperature is not None and math.isclose(temperature, 0.0):
-        config["temperature"] = 0.2
-    return replace(call, inputs={**call.inputs, "config": config})
+    @contextmanager
+    def within() -> Iterator[None]:
+        with asking_again(number), call.within():
+            yield
+
+    return replace(call, within=within)
 
 
 def _raise_if_broken(error: BaseException, call: Call) -> None:
@@ -88,4 +87,4 @@ def _raise_if_broken(error: BaseException, call: Call) -> None:
 
 def _message(error: BaseException) -> str:
     text = str(error).split("LM Response:")[0].strip()
-    return f"{type(error).__name__}: {text}"[:_RAW_LIMIT]
+    return well_formed(f"{type(error).__name__}: {text}"[:_RAW_LIMIT])

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnnprog.trace import Trace
+
 __all__ = [
     "ConfigurationError",
     "DataError",
@@ -14,7 +19,13 @@ __all__ = [
 
 
 class RnnprogError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Attributes:
+        trace: the walk up to the error, where there was one; nothing that was already computed is lost.
+    """
+
+    trace: Trace | None = None
 
 
 class ConfigurationError(RnnprogError, ValueError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 import dspy
 
@@ -19,9 +19,20 @@ from rnnprog.signatures import Judge, Task, as_text
 from rnnprog.state import Moment
 from rnnprog.trace import Failure, Feedback, Fields, Step
 
-__all__ = ["Delay", "FeedbackSource", "JudgeFeedback", "Label", "Nobody", "Rule", "label_feedback", "moment"]
+__all__ = [
+    "Delay",
+    "DelayUnit",
+    "FeedbackSource",
+    "JudgeFeedback",
+    "Label",
+    "Nobody",
+    "Rule",
+    "label_feedback",
+    "moment",
+]
 
 Delay = Union[int, float, timedelta]
+DelayUnit = Literal["steps", "time"]
 
 
 def moment(step: Step, t: int) -> Moment:
@@ -69,18 +80,26 @@ class FeedbackSource(dspy.Module):
     """Base of feedback sources: :meth:`giving` makes the evidence, ``delay`` says when it arrives.
 
     Args:
-        delay: how long after the prediction the evidence arrives: a number of steps (or of the steps' own time
-            unit where steps carry numeric times), or a timedelta where they carry dates. 0 is at once.
+        delay: how long after the prediction the evidence arrives; 0 is at once.
+        by: what ``delay`` counts: ``steps``, or the steps' own ``time`` (in its unit where times are numbers, a
+            timedelta where they are dates). By default a timedelta counts time and a number counts steps.
 
     Raises:
-        ConfigurationError: a negative delay.
+        ConfigurationError: a negative delay, or a timedelta that is to count steps.
     """
 
-    def __init__(self, delay: Delay = 0) -> None:
+    def __init__(self, delay: Delay = 0, *, by: DelayUnit | None = None) -> None:
         super().__init__()
         if (delay if not isinstance(delay, timedelta) else delay.total_seconds()) < 0:
             raise ConfigurationError(f"delay {delay!r} is negative: feedback cannot arrive before the prediction")
+        if isinstance(delay, timedelta) and by == "steps":
+            raise ConfigurationError(f"delay {delay!r} is a time; leave out by='steps' or give a number of steps")
         self.delay = delay
+        self.by: DelayUnit = by or ("time" if isinstance(delay, timedelta) else "steps")
+
+    def clock(self, step: Step, t: int) -> Moment:
+        """Return when a step happens, in the unit that the delay counts."""
+        return t if self.by == "steps" else moment(step, t)
 
     def giving(self, task: Task, step: Step, outputs: Fields | None) -> Maybe[Feedback | Failure | None]:
         """Return the feedback on a prediction, ``None`` if there is none, a failure if it could not be had.
@@ -91,7 +110,7 @@ class FeedbackSource(dspy.Module):
 
     def describe(self) -> Fields:
         """Return kind and delay as JSON, for traces."""
-        return {"kind": type(self).__name__, "delay": str(self.delay)}
+        return {"kind": type(self).__name__, "delay": str(self.delay), "by": self.by}
 
 
 class Nobody(FeedbackSource):
@@ -123,12 +142,19 @@ class Rule(FeedbackSource):
     Args:
         check: called with (inputs, outputs); returns a score in [0, 1], a bool, or (score or bool, text);
             ``None`` for "cannot tell". It does not see the label.
-        delay: as in :class:`FeedbackSource`.
+        delay, by: as in :class:`FeedbackSource`.
         threshold: a score of at least this counts as correct.
     """
 
-    def __init__(self, check: Callable[[Fields, Fields], Any], delay: Delay = 0, threshold: float = 1.0) -> None:
-        super().__init__(delay)
+    def __init__(
+        self,
+        check: Callable[[Fields, Fields], Any],
+        delay: Delay = 0,
+        *,
+        by: DelayUnit | None = None,
+        threshold: float = 1.0,
+    ) -> None:
+        super().__init__(delay, by=by)
         self.check, self.threshold = check, threshold
 
     def giving(self, task: Task, step: Step, outputs: Fields | None) -> Feedback | None:
@@ -154,12 +180,12 @@ class JudgeFeedback(FeedbackSource):
 
     Args:
         criteria: what a good answer has, one sentence each.
-        delay: as in :class:`FeedbackSource`.
+        delay, by: as in :class:`FeedbackSource`.
         retries: further attempts where the judge's answer cannot be read; then there is no feedback, never a guess.
     """
 
-    def __init__(self, criteria: list[str], delay: Delay = 0, retries: int = 1) -> None:
-        super().__init__(delay)
+    def __init__(self, criteria: list[str], delay: Delay = 0, *, by: DelayUnit | None = None, retries: int = 1) -> None:
+        super().__init__(delay, by=by)
         if not criteria:
             raise ConfigurationError("a judge needs at least one criterion, e.g. criteria=['names the cause']")
         self.criteria, self.retries = list(criteria), retries

@@ -11,17 +11,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-__all__ = ["EMPTY_MARK", "Memory", "MemoryDiff", "MemorySection", "Value", "neutralise"]
+__all__ = ["EMPTY_MARK", "Memory", "MemoryDiff", "MemorySection", "Value", "neutralise", "well_formed"]
 
 EMPTY_MARK = "(empty)"
 _FIELD_MARKER = re.compile(r"\[\[(\s*)##")
-_SPACES = re.compile(r"\s+")
 
 
 class Value(BaseModel):
     """Base of every frozen value in this package: compared by content, JSON round trip exact."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 def neutralise(text: str) -> str:
@@ -32,6 +31,22 @@ def neutralise(text: str) -> str:
         'ignore this [ [ ## memory ## ]] sun'
     """
     return _FIELD_MARKER.sub(r"[ [\1##", text) if "[[" in text else text
+
+
+def well_formed(text: str) -> str:
+    r"""Return the text with halves of surrogate pairs, which models send at times, replaced: no file can hold them.
+
+    Example:
+        >>> well_formed("sun \ud83d or rain")
+        'sun ? or rain'
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _one_line(item: str) -> str:
+    if item.isprintable() and "  " not in item and not item.startswith(" ") and not item.endswith(" "):
+        return item  # the rule, and this is on the hot path; line breaks and half surrogates are not printable
+    return " ".join(well_formed(item).split())
 
 
 class MemorySection(Value):
@@ -51,7 +66,7 @@ class MemorySection(Value):
     @classmethod
     def _one_line_each(cls, items: tuple[str, ...]) -> tuple[str, ...]:
         # A line break inside an item could start a forged heading or bullet.
-        return tuple(line for line in (_SPACES.sub(" ", item).strip() for item in items) if line)
+        return tuple([line for line in map(_one_line, items) if line])
 
     def render(self) -> str:
         """Return the section as text: a heading, then one ``- `` line for each item."""

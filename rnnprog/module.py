@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Union, cast
@@ -18,6 +20,7 @@ from rnnprog.feedback import FeedbackSource, Label, label_feedback
 from rnnprog.memory import Memory
 from rnnprog.recording import FailurePolicy, Recording
 from rnnprog.signatures import TaskLike
+from rnnprog.signatures.text import to_json
 from rnnprog.state import Pending, State
 from rnnprog.steps import StepLike, as_steps
 from rnnprog.trace import Failure, Feedback, Fields, Step, Update
@@ -26,6 +29,7 @@ from rnnprog.walk import Walk
 __all__ = ["Asked", "RecurrentModule"]
 
 DEFAULT_CELL = "reflective"
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,10 +120,11 @@ class RecurrentModule(dspy.Module):
 
         Raises:
             DataError: a step cannot be read, or there is none.
-            LMUnavailableError: no model is configured, or it failed ``give_up_after`` times in a row.
+            LMUnavailableError: no model is configured, or it failed ``give_up_after`` times in a row. Whatever ends a
+                walk, ``error.trace`` holds the steps until then.
         """
         walk, effects = self._walk(steps, memory, state, sequence)
-        with walk.meter.listening():
+        with walk.meter.listening(), self._keeping(walk):
             drive(effects, walk.meter.booking)
         return self._prediction(walk)
 
@@ -132,7 +137,7 @@ class RecurrentModule(dspy.Module):
     ) -> dspy.Prediction:
         """Walk over the steps of one sequence, awaiting the model; see :meth:`forward`."""
         walk, effects = self._walk(steps, memory, state, sequence)
-        with walk.meter.listening():
+        with walk.meter.listening(), self._keeping(walk):
             await adrive(effects, walk.meter.booking)
         return self._prediction(walk)
 
@@ -210,6 +215,15 @@ class RecurrentModule(dspy.Module):
         walk = self.walk(state if state is not None else self.initial(sequence, memory))
         return walk, walk.steps(read, len(read))
 
+    @contextmanager
+    def _keeping(self, walk: Walk) -> Iterator[None]:
+        """Hand what was done so far to whoever catches the error: hours of model calls, not to be thrown away."""
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:
+            vars(error)["trace"] = walk.trace(self.describe(), f"{type(error).__name__}: {error}")
+            raise
+
     def _prediction(self, walk: Walk) -> dspy.Prediction:
         last = walk.records[-1].prediction or dict.fromkeys(self.cell.task.outputs)
         return dspy.Prediction(
@@ -221,7 +235,7 @@ class RecurrentModule(dspy.Module):
         )
 
     def _step(self, inputs: Fields) -> Step:
-        return as_steps(self.cell.task, [Step(inputs=inputs)])[0]
+        return as_steps(self.cell.task, [{"inputs": inputs}])[0]
 
     def _telling(self, state: State, id: str, outcome: Any) -> tuple[Walk, Effects[Update | None]]:
         pending = state.waiting(id)
@@ -235,7 +249,8 @@ class RecurrentModule(dspy.Module):
         by_field = isinstance(outcome, Mapping) and (len(task.outputs) > 1 or set(outcome) == set(task.outputs))
         values = outcome if by_field else {task.outputs[0]: outcome}
         try:
-            return label_feedback(task, pending.outputs, task.validate(values))
+            typed = task.validate({name: to_json(value) for name, value in values.items()})
+            return label_feedback(task, pending.outputs, typed)
         except ValueError as error:
             raise DataError(f"the outcome {outcome!r} does not fit the task: {error}") from error
 
@@ -267,12 +282,49 @@ class RecurrentModule(dspy.Module):
         Raises:
             ConfigurationError: a phase that this program does not have.
         """
-        phases = {name.rpartition(".")[2]: predictor for name, predictor in self.named_predictors()}
+        phases = {
+            name: part
+            for owner in (self.cell, self.feedback)
+            for name, part in vars(owner).items()
+            if isinstance(part, dspy.Module)
+        }
         unknown = sorted(set(by_phase) - set(phases))
         if unknown:
             raise ConfigurationError(f"no phase {unknown} in this program; it has {sorted(phases)}")
         for phase, lm in by_phase.items():
-            phases[phase].lm = lm
+            phases[phase].set_lm(lm)
+
+    def load_state(self, state: dict[str, Any], *, allow_unsafe_lm_state: bool = False) -> None:
+        """Take over a saved state, all of it or nothing.
+
+        A part that the file does not know yet, because an older version wrote it, stays as built, with a warning.
+
+        Args:
+            state: what ``dump_state`` returned.
+            allow_unsafe_lm_state: as in ``dspy.Module.load``; needed for models with an engine of their own.
+
+        Raises:
+            ConfigurationError: the state is of another program, or of a newer version.
+        """
+        names = [name for name, _ in self.named_parameters()]
+        unknown = sorted(set(state) - set(names) - {"metadata"})
+        missing = [name for name in names if name not in state]
+        if unknown or len(missing) == len(names):
+            raise ConfigurationError(
+                f"this is the state of another program, or of a newer version: it has {sorted(state)}, "
+                f"here are {names}; build the same program, or upgrade rnnprog"
+            )
+        if missing:
+            _logger.warning("the saved state has no %s; these parts stay as they were built", ", ".join(missing))
+        for module in (self.deepcopy(), self):  # a trial run first, so that a bad file changes nothing
+            for name, part in module.named_parameters():
+                if name in missing:
+                    continue
+                if isinstance(part, dspy.Module):
+                    part.load_state(state[name], allow_unsafe_lm_state=allow_unsafe_lm_state)
+                else:
+                    part.load_state(state[name])
+            module.initial()
 
     def freeze(self, state: State) -> str:
         """Return a state as JSON text, pending predictions included, so that it survives the process."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+import dspy
+
 from rnnprog.effects import drive
 from rnnprog.errors import ConfigurationError, DataError, LMUnavailableError, StepFailedError
 from rnnprog.module import RecurrentModule
@@ -23,6 +25,7 @@ from rnnprog.walk import Walk
 
 __all__ = ["run"]
 
+_HISTORY = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
 _POLL = 0.2  # seconds between looks at the keyboard while waiting
 
 
@@ -76,7 +79,8 @@ def run(
     for watcher in watchers:
         watcher.begin([job.sequence for job in jobs], start)
     try:
-        interrupted = batch.run(jobs, concurrency)
+        with dspy.context(max_history_size=min(dspy.settings.max_history_size, _HISTORY)):
+            interrupted = batch.run(jobs, concurrency)
     finally:
         for watcher in watchers:
             watcher.end()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from functools import cached_property
 
 from pydantic import Field, model_validator
 
 from rnnprog.errors import MemoryFormatError
 from rnnprog.memory import EMPTY_MARK, Memory, MemorySection, Value
+from rnnprog.reader import Reader, fold, is_empty_mark
 
 __all__ = ["DEFAULT_SCHEMA", "MemorySchema", "ParsedMemory", "SectionSpec"]
-
-_BULLET = re.compile(r"^\s*(?:[-*•+–]|\d{1,3}[.)])\s+(?P<text>.*\S)\s*$")
-_HASHES = re.compile(r"^\s{0,3}#{1,6}\s+(?P<text>.*?)\s*#*\s*$")
-_EMPTY = re.compile(r"^[\s\-*•]*[(\[]?\s*(?:empty|none|none yet|nothing yet|n/?a)\s*[)\]]?[.\s]*$", re.IGNORECASE)
-_NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 
 class SectionSpec(Value):
@@ -30,7 +26,7 @@ class SectionSpec(Value):
     """
 
     key: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    title: str = Field(min_length=1, pattern=r"^[^\n#\[\]]+$")
+    title: str = Field(min_length=1, pattern=r"^[^\s#\[\]](?:[^\x00-\x1f\x7f-\x9f\u2028\u2029#\[\]]*[^\s#\[\]])?$")
     about: str = ""
     priority: int = 0
     pinned: bool = False
@@ -64,14 +60,29 @@ class MemorySchema(Value):
 
     @model_validator(mode="after")
     def _distinct(self) -> MemorySchema:
-        for what, names in (
-            ("keys", [s.key for s in self.sections]),
-            ("titles", [_fold(s.title) for s in self.sections]),
-        ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"section {what} must differ, but {twice} stand twice; rename one")
+        owners: dict[str, str] = {}
+        for spec in self.sections:
+            for name in (spec.key, spec.title):
+                if not fold(name):
+                    raise ValueError(f"section title {name!r} has no letter or digit; give it a word")
+                owner = owners.setdefault(fold(name), spec.key)
+                if owner != spec.key:
+                    raise ValueError(
+                        f"sections {owner!r} and {spec.key!r} cannot be told apart: both go by {name!r} as a key or a "
+                        "title; rename one"
+                    )
+        keys = [spec.key for spec in self.sections]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"section keys must differ, but {twice} stand twice; rename one")
         return self
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {fold(name): s.key for s in self.sections for name in (s.key, s.title)}
+
+    @cached_property
+    def _abouts(self) -> dict[str, str]:
+        return {s.key: s.about for s in self.sections}
 
     def initial(self) -> Memory:
         """Return the memory before the first step: every heading, and the items of ``start``."""
@@ -92,74 +103,23 @@ class MemorySchema(Value):
     def parse(self, text: str) -> ParsedMemory:
         """Read free text as a memory, forgiving the ways in which models vary their layout.
 
-        Headings are found with or without ``#``, bold marks and colons, by title or key; entries may be
-        bullets, numbered lines or bare lines. Text before the first heading joins the first section.
+        Headings are found with or without ``#``, numbers, bold marks and colons, by title or key; entries may be
+        bullets, numbered lines or bare lines. A fence or a JSON string around the whole is undone. Bullets before
+        the first heading join the first section; other text there is a remark to the reader and is left out.
+        A bullet is never a heading, so no item of a rendered memory can pose as one.
 
         Raises:
             MemoryFormatError: no heading of this schema stands in the text.
         """
-        reader = _Reader(self)
-        for line in text.splitlines():
-            reader.feed(line)
+        reader = Reader(self._names, self._abouts)
+        reader.read(text)
         if not reader.found:
             titles = ", ".join(repr(s.title) for s in self.sections)
             raise MemoryFormatError(f"no section heading found in the text; expected {titles}")
         memory = Memory(
-            sections=tuple(
-                MemorySection(key=s.key, title=s.title, items=tuple(reader.items[s.key])) for s in self.sections
-            )
+            sections=tuple(MemorySection(key=s.key, title=s.title, items=reader.items(s.key)) for s in self.sections)
         )
         return ParsedMemory(memory=memory, found=tuple(reader.found), unknown=tuple(reader.unknown))
-
-
-class _Reader:
-    """The state of one parse: which section is open, and whether the next line continues an item."""
-
-    def __init__(self, schema: MemorySchema) -> None:
-        self.items: dict[str, list[str]] = {s.key: [] for s in schema.sections}
-        self.found: list[str] = []
-        self.unknown: list[str] = []
-        self._by_name = {_fold(name): s.key for s in schema.sections for name in (s.key, s.title)}
-        self._open = schema.sections[0].key
-        self._bullet_open = False
-
-    def feed(self, line: str) -> None:
-        if not line.strip():
-            self._bullet_open = False
-            return
-        bullet = _BULLET.match(line)
-        if bullet is None and self._heading(line):
-            return
-        text = bullet["text"] if bullet else line.strip()
-        if _EMPTY.match(text):
-            return
-        entries = self.items[self._open]
-        if bullet is None and self._bullet_open and entries and line[:1].isspace():
-            entries[-1] = f"{entries[-1]} {text}"
-        else:
-            entries.append(text)
-            self._bullet_open = bullet is not None
-
-    def _heading(self, line: str) -> bool:
-        hashes = _HASHES.match(line)
-        bare = (hashes["text"] if hashes else line.strip()).strip("*_ ")
-        name, colon, rest = bare.partition(":")
-        key = self._by_name.get(_fold(bare)) or (self._by_name.get(_fold(name)) if colon else None)
-        if key is None:
-            if hashes:
-                self.unknown.append(bare)
-            return hashes is not None
-        self._open, self._bullet_open = key, False
-        if key not in self.found:
-            self.found.append(key)
-        rest = rest.strip("*_ ")
-        if colon and rest and not _EMPTY.match(rest):
-            self.items[key].append(rest)
-        return True
-
-
-def _fold(name: str) -> str:
-    return _NOT_WORD.sub(" ", name.lower()).strip()
 
 
 DEFAULT_SCHEMA = MemorySchema(
@@ -186,4 +146,4 @@ DEFAULT_SCHEMA = MemorySchema(
 )
 """The domain-neutral layout: facts, recent errors, rules."""
 
-assert _EMPTY.match(EMPTY_MARK)  # what render() writes for "no items", parse() must read as such
+assert is_empty_mark(EMPTY_MARK)  # what render() writes for "no items", parse() must read as such

@@ -61,7 +61,7 @@ class State:
             if name == id:
                 return pending
         sequence, _, t = id.rpartition(":")
-        if sequence == self.sequence and t.isdecimal() and int(t) < self.t:
+        if sequence == self.sequence and t.isdecimal() and str(int(t)) == t and int(t) < self.t:
             return None
         raise DataError(
             f"prediction {id!r} is not one of sequence {self.sequence!r}, which has made {self.t}; "

@@ -40,7 +40,7 @@ def _step(task: Task, index: int, step: StepLike) -> Step:
     if isinstance(step, Step):
         read = step
     elif isinstance(step, Mapping):
-        read = Step.model_validate(dict(step)) if "inputs" in step else _flat(task, step)
+        read = _read(task, index, step)
     else:
         raise DataError(f"step {index} is a {type(step).__name__}; give a Step or a mapping with the task's fields")
     if read.target is None:
@@ -49,6 +49,15 @@ def _step(task: Task, index: int, step: StepLike) -> Step:
         return read.model_copy(update={"target": task.validate(read.target)})
     except ValueError as error:
         raise DataError(f"step {index}: the outcome does not fit the task: {error}") from error
+
+
+def _read(task: Task, index: int, step: Mapping[str, Any]) -> Step:
+    try:
+        if not isinstance(step.get("inputs"), Mapping):
+            return _flat(task, step)
+        return Step.model_validate({**step, "inputs": {name: to_json(value) for name, value in step["inputs"].items()}})
+    except ValueError as error:
+        raise DataError(f"step {index}: not readable as a step of plain values: {error}") from error
 
 
 def _flat(task: Task, step: Mapping[str, Any]) -> Step:

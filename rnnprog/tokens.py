@@ -13,17 +13,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
-
-import tiktoken
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rnnprog.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import tiktoken
 
 __all__ = ["DEFAULT_TOKENIZER", "BytePairTokenizer", "FileTokenizer", "Tokenizer", "get_tokenizer"]
 
 DEFAULT_TOKENIZER = "cl100k_base"
 _CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
 _LOADING = threading.Lock()
+_LINE_STARTS = frozenset({"- ", "##", "(e"})
+_LONG = 100_000  # characters; longer texts are counted in one go and not kept
 
 
 @runtime_checkable
@@ -67,7 +70,15 @@ class BytePairTokenizer:
         return self._name
 
     def count(self, text: str) -> int:
-        """Return the length of ``text`` in tokens; special-token texts count as plain text."""
+        """Return the length of ``text`` in tokens; special-token texts count as plain text.
+
+        From one version of a memory to the next most lines stay, so lines are counted once. That is exact: both
+        encodings break before a mark that starts a line, as every line of a rendered memory does.
+        """
+        lines = text.split("\n")
+        if len(lines) > 1 and len(text) < _LONG and all(line[:2] in _LINE_STARTS for line in lines):
+            name, last = self._name, lines.pop()
+            return sum([_count_line(name, line) for line in lines]) + len(_encoding(name).encode_ordinary(last))
         return len(_encoding(self._name).encode_ordinary(text))
 
 
@@ -123,8 +134,15 @@ def _by_name(name: str) -> Tokenizer:
     return FileTokenizer(name[len("file:") :]) if name.startswith("file:") else BytePairTokenizer(name)
 
 
+@lru_cache(maxsize=16384)
+def _count_line(name: str, line: str) -> int:
+    return len(_encoding(name).encode_ordinary(line + "\n"))
+
+
 @lru_cache(maxsize=8)
 def _encoding(name: str) -> tiktoken.Encoding:
+    import tiktoken
+
     try:
         with _LOADING, _tiktoken_cache():
             return tiktoken.get_encoding(name)

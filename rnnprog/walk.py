@@ -11,7 +11,7 @@ import dspy
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
 from rnnprog.effects import Effects, Status, perform
 from rnnprog.errors import DataError, LMUnavailableError, StepFailedError
-from rnnprog.feedback import FeedbackSource, moment
+from rnnprog.feedback import FeedbackSource
 from rnnprog.lm.meter import Meter
 from rnnprog.recording import FailurePolicy, Recording
 from rnnprog.state import Moment, Pending, State
@@ -66,7 +66,7 @@ class Walk:
         t = self.state.t
         if dspy.settings.send_stream is not None:
             yield Status(f"step {t + 1} of {total}" if total else f"step {t + 1}")
-        now = moment(step, t)
+        now = self.source.clock(step, t)
         before = yield from self._arrivals(now, last=False)
         answer = yield from self.ask(step, now)
         usage = self.meter.take()
@@ -111,7 +111,9 @@ class Walk:
     ) -> Effects[Update]:
         """Let the cell learn from feedback that has arrived; ``None`` says that none ever will."""
         before = self.state.carry
-        if isinstance(feedback, Failure):
+        if not self.learning:
+            learned = Learned(before, "frozen")
+        elif isinstance(feedback, Failure):
             learned = Learned(before, "no_feedback", failure=feedback)
         else:
             evidence = feedback if isinstance(feedback, Feedback) else None
@@ -178,7 +180,7 @@ def _due(now: Moment, delay: Any) -> Moment:
     except TypeError as error:
         raise DataError(
             f"a delay of {delay!r} cannot be added to the step's time {now!r}; "
-            "give a timedelta where steps carry dates, a number where they carry numbers or nothing"
+            "give a timedelta where steps carry dates, a number where they carry numbers, or count by='steps'"
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from rnnprog.memory import neutralise
+from rnnprog.memory import neutralise, well_formed
 
 __all__ = ["as_text", "to_json"]
 
@@ -29,10 +29,22 @@ def as_text(fields: Mapping[str, Any]) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """Return ``value`` as plain JSON data (models as objects, enums as values, tuples as lists)."""
-    if value is None or type(value) in (str, int, float, bool):
+    """Return ``value`` as plain JSON data (models as objects, enums as values, tuples and arrays as lists).
+
+    Raises:
+        ValueError: it has no JSON form.
+    """
+    if type(value) is str:
+        return well_formed(value)
+    if value is None or type(value) in (int, float, bool):
         return value
-    return _ANY.dump_python(value, mode="json")
+    return _ANY.dump_python(value, mode="json", fallback=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if callable(to_list := getattr(value, "tolist", None)):  # numpy's scalars and arrays
+        return to_list()
+    raise ValueError(f"{type(value).__name__} has no JSON form")
 
 
 def _value(value: Any) -> str:

@@ -101,8 +101,12 @@ class Cell(dspy.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" in vars(cls):
-            _CELLS[cls.name] = cls
+        if "name" not in vars(cls):
+            return
+        known = _CELLS.get(cls.name)
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ConfigurationError(f"the cell name {cls.name!r} of {cls} is taken by {known}; choose another name")
+        _CELLS[cls.name] = cls
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -141,7 +145,7 @@ class Cell(dspy.Module):
     def digest(self, carry: Any) -> str:
         """Return twelve hex digits that name this version of the carry."""
         text = json.dumps(self.dump_carry(carry), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def describe(self) -> Fields:
         """Return what distinguishes this cell from another of its kind, as JSON, for traces and reports."""

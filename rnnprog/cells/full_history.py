@@ -9,7 +9,8 @@ import dspy
 from pydantic import JsonValue
 
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
-from rnnprog.cells.observing import check_observation, predict_call
+from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, prompt_settings
+from rnnprog.cells.parameters import SettingsBox
 from rnnprog.effects import Maybe
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import neutralise
@@ -38,6 +39,10 @@ class Turn:
     tokens: int
 
 
+class FullHistorySettings(PromptSettings):
+    """Settings of the full-history cell; saved with the program."""
+
+
 class FullHistory(Cell):
     """Past steps with their evidence, concatenated (FHC in arXiv 2601.13352): one call a step, a growing prompt.
 
@@ -57,11 +62,11 @@ class FullHistory(Cell):
         self, task: TaskLike, *, context_budget: int = 16384, tokenizer: str = DEFAULT_TOKENIZER, retries: int = 1
     ) -> None:
         super().__init__(as_task(task))
-        if context_budget < 1:
-            raise ConfigurationError(f"context_budget must be at least 1 token, got {context_budget}")
         if "history" in {*self.task.inputs, *self.task.outputs}:
             raise ConfigurationError("the field name 'history' is taken by this cell; rename it, e.g. history_value")
-        self.context_budget, self.tokenizer, self.retries = context_budget, tokenizer, retries
+        self.settings = SettingsBox(
+            prompt_settings(FullHistorySettings, context_budget=context_budget, tokenizer=tokenizer, retries=retries)
+        )
         self.predictor = dspy.Predict(_with_history(self.task))
 
     def initial(self) -> tuple[Turn, ...]:
@@ -70,21 +75,23 @@ class FullHistory(Cell):
 
     def predicting(self, carry: tuple[Turn, ...], inputs: Fields) -> Maybe[Answer]:
         """Ask the predictor, with as many of the latest turns as the context budget holds beside the observation."""
-        ruler = get_tokenizer(self.tokenizer)
-        failure = check_observation(self.task, inputs, self.context_budget, ruler)
+        settings = self.settings.value
+        ruler = get_tokenizer(settings.tokenizer)
+        failure = check_observation(self.task, inputs, settings.context_budget, ruler)
         if failure is not None:
             return Answer(None, failure)
-        room = self.context_budget - ruler.count(as_text(inputs))
+        room = settings.context_budget - ruler.count(as_text(inputs))
         history = "\n\n".join(turn.text for turn in _latest(carry, room)) or NO_HISTORY
-        return predict_call(self.task, self.predictor, {"history": history}, inputs, self.retries)
+        return predict_call(self.task, self.predictor, {"history": history}, inputs, settings.retries)
 
     def learning(self, carry: tuple[Turn, ...], experience: Experience) -> Learned:
         """Append the turn; turns that can never be shown again are let go."""
         evidence = experience.feedback.text if experience.feedback else "(nothing became known)"
         answer = as_text(experience.outputs) if experience.outputs is not None else "(none)"
         text = f"Step {experience.t + 1}\n{as_text(experience.inputs)}\nYour answer:\n{answer}\n{neutralise(evidence)}"
-        turn = Turn(text, get_tokenizer(self.tokenizer).count(text) + 1)  # one for the blank line between turns
-        kept = tuple(_latest((*carry, turn), self.context_budget))
+        settings = self.settings.value
+        turn = Turn(text, get_tokenizer(settings.tokenizer).count(text) + 1)  # one for the blank line between turns
+        kept = tuple(_latest((*carry, turn), settings.context_budget))
         return Learned(kept, "append", tokens=sum(turn.tokens for turn in kept))
 
     def dump_carry(self, carry: tuple[Turn, ...]) -> JsonValue:
@@ -97,8 +104,8 @@ class FullHistory(Cell):
         return tuple(Turn(*turn) for turn in dumped)  # type: ignore[misc]
 
     def describe(self) -> Fields:
-        """Return task and budget."""
-        return {**super().describe(), "context_budget": self.context_budget, "tokenizer": self.tokenizer}
+        """Return task and settings."""
+        return {**super().describe(), "settings": self.settings.value.model_dump(mode="json")}
 
 
 def _latest(turns: tuple[Turn, ...], room: int) -> tuple[Turn, ...]:

@@ -4,22 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import dspy
+from pydantic import Field, ValidationError
 
 from rnnprog.attempt import attempt
 from rnnprog.cells.base import Answer
 from rnnprog.effects import Call, Effects
-from rnnprog.memory import neutralise
+from rnnprog.errors import ConfigurationError
+from rnnprog.memory import Value, neutralise
 from rnnprog.signatures import Task
 from rnnprog.signatures.text import as_text
-from rnnprog.tokens import Tokenizer
+from rnnprog.tokens import DEFAULT_TOKENIZER, Tokenizer
 from rnnprog.trace import Failure, Fields
 
-__all__ = ["check_observation", "predict_call"]
+__all__ = ["PromptSettings", "check_observation", "predict_call", "prompt_settings", "shortened"]
 
 _CHARACTERS_PER_TOKEN = 8  # no ordinary text is denser; above this many characters a budget is surely broken
+
+
+class PromptSettings(Value):
+    """What a cell with a single prompt can be told; saved with the program.
+
+    Attributes:
+        context_budget: most tokens that an observation, and what stands beside it, may take together.
+        tokenizer: name of the ruler, see :func:`rnnprog.tokens.get_tokenizer`.
+        retries: further attempts where the answer is not usable.
+    """
+
+    context_budget: int = Field(default=16384, ge=1)
+    tokenizer: str = DEFAULT_TOKENIZER
+    retries: int = Field(default=1, ge=0)
+
+
+P = TypeVar("P", bound=PromptSettings)
+
+
+def prompt_settings(kind: type[P], **values: Any) -> P:
+    """Return the settings of a cell.
+
+    Raises:
+        ConfigurationError: a value that cannot be used.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise ConfigurationError(f"unusable settings: {error}") from error
 
 
 def check_observation(task: Task, inputs: Fields, room: int, tokenizer: Tokenizer) -> Failure | None:
@@ -31,11 +62,10 @@ def check_observation(task: Task, inputs: Fields, room: int, tokenizer: Tokenize
         task.check_inputs(inputs)
     except ValueError as error:
         return Failure(phase="predictor", error=f"DataError: {error}", attempts=0)
-    texts = [value for value in inputs.values() if isinstance(value, str)]
-    if sum(map(len, texts)) <= room and len(texts) == len(inputs):
-        return None  # a text has at least one character a token
+    if _most_tokens(inputs) <= room:
+        return None
     text = as_text(inputs)
-    if len(text) <= room:
+    if len(text.encode("utf-8", "surrogatepass")) <= room:
         return None
     tokens = len(text) // _CHARACTERS_PER_TOKEN
     if tokens <= room:
@@ -48,6 +78,37 @@ def check_observation(task: Task, inputs: Fields, room: int, tokenizer: Tokenize
         "shorten the observation or raise context_budget",
         attempts=0,
     )
+
+
+def _most_tokens(inputs: Fields) -> float:
+    """Return a cheap upper bound, infinite where there is a nested value: a token has at least one byte of text."""
+    total = 0
+    for name, value in inputs.items():
+        if isinstance(value, str):
+            length = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+            total += len(name) + length + 2 * value.count("\n") + value.count("[[") + 4
+        elif isinstance(value, (int, float)) or value is None:
+            total += len(name) + 32
+        else:
+            return float("inf")
+    return total
+
+
+def shortened(text: str, room: int, tokenizer: Tokenizer) -> str:
+    """Return ``text``, or its beginning if it takes more than ``room`` tokens.
+
+    For what a model wrote on its way to a memory: if it runs on, the next prompt must not.
+
+    Example:
+        >>> from rnnprog.tokens import get_tokenizer
+        >>> shortened("sun and rain and sun and rain", 4, get_tokenizer())
+        'sun and rain (cut short)'
+    """
+    whole = len(text)
+    text = text[: _CHARACTERS_PER_TOKEN * room]
+    while len(text.encode("utf-8", "surrogatepass")) > room and (tokens := tokenizer.count(text)) > room:
+        text = text[: len(text) * room // tokens]
+    return text if len(text) == whole else f"{text.rstrip()} (cut short)"
 
 
 def predict_call(

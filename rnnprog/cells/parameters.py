@@ -48,13 +48,13 @@ class SettingsBox(Parameter, Generic[V]):
             raise ConfigurationError(
                 f"the saved settings are {state.get('kind')!r}, this cell has {kind!r}; build the same cell"
             )
-        if state.get("version", 0) > VERSION:
+        version = state.get("version")
+        if not isinstance(version, int) or version > VERSION:
             raise ConfigurationError(
-                f"the saved settings have layout {state['version']}, this version reads up to {VERSION}; "
-                "upgrade rnnprog"
+                f"the saved settings have layout version {version!r}, this rnnprog reads up to {VERSION}; upgrade it"
             )
         try:
-            self.value = type(self.value).model_validate(state["value"])
+            self.value = type(self.value).model_validate(state.get("value"))
         except ValidationError as error:
             raise ConfigurationError(f"the saved settings do not validate: {error}") from error
 
@@ -85,6 +85,16 @@ class InitialMemory(Parameter):
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a saved memory."""
-        self.learned = Memory.model_validate(state["learned"]) if state.get("learned") else None
-        self.given = Memory.model_validate(state["given"]) if state.get("given") else self.given
+        """Take over the saved memories.
+
+        Raises:
+            ConfigurationError: one of them is not a memory.
+        """
+        try:
+            learned, given = (
+                None if state.get(which) is None else Memory.model_validate(state[which])
+                for which in ("learned", "given")
+            )
+        except ValidationError as error:
+            raise ConfigurationError(f"the saved initial memory does not validate: {error}") from error
+        self.learned, self.given = learned, given

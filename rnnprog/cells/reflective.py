@@ -17,13 +17,13 @@ from rnnprog.attempt import attempt
 from rnnprog.budget import Fitted, check_budget, fit, memory_tokens
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
 from rnnprog.cells.gates import Always, Gate
-from rnnprog.cells.observing import check_observation, predict_call
+from rnnprog.cells.observing import check_observation, predict_call, shortened
 from rnnprog.cells.parameters import InitialMemory, SettingsBox
 from rnnprog.effects import Call, Effects, Maybe
 from rnnprog.errors import ConfigurationError
 from rnnprog.guard import DEFAULT_GUARD, Guard, Reviewed
 from rnnprog.lm.adapter import Placement, placed
-from rnnprog.memory import Memory, Value
+from rnnprog.memory import Memory, Value, well_formed
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
 from rnnprog.signatures import Reflect, Rewrite, TaskLike, as_task, as_text, derive_predict
 from rnnprog.signatures.rewrite import NO_REMARK
@@ -35,6 +35,7 @@ __all__ = ["Reflective", "ReflectiveSettings"]
 NO_EVIDENCE = "Nothing became known about this answer."
 NO_CRITIQUE = "(no critique was written)"
 NO_ANSWER = "(no usable answer was given)"
+LEAST_ROOM = 256  # tokens; room for an answer, for evidence and for a critique where the budget is smaller
 TOO_LONG = (
     "The notes above take {tokens} tokens; the limit is {budget}. Make them shorter: merge, drop the least useful."
 )
@@ -46,7 +47,8 @@ class ReflectiveSettings(Value):
     Attributes:
         layout: the sections of the memory.
         budget: most tokens that the memory may take after any step.
-        context_budget: most tokens that an observation and the memory may take together in one prompt.
+        context_budget: most tokens that an observation and the memory may take together in one prompt. Answer,
+            evidence and critique are cut short at the memory budget (at 256 tokens if that is smaller) each.
         tokenizer: name of the ruler, see :func:`rnnprog.tokens.get_tokenizer`.
         gate: when to learn.
         guard: may a new memory replace the old one?
@@ -176,17 +178,18 @@ class Reflective(Cell):
     def _learn(self, carry: Memory, experience: Experience) -> Effects[Learned]:
         settings = self.settings.value
         feedback = experience.feedback
+        answer = as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER
         seen = {
             "observation": as_text(experience.inputs),
-            "answer": as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER,
-            "evidence": feedback.text if feedback is not None else NO_EVIDENCE,
+            "answer": self._short(answer),
+            "evidence": self._short(feedback.text if feedback is not None else NO_EVIDENCE),
         }
         critique: Fields | None = None
         if settings.reflect and feedback is not None:
             critique, failure = yield from attempt(Call("reflector", self.reflector, seen), _critique, settings.retries)
             if failure is not None:
                 return Learned(carry, "failed", failure=failure)
-        asked = {**seen, "critique": as_text(critique) if critique else NO_CRITIQUE}
+        asked = {**seen, "critique": self._short(as_text(critique) if critique else NO_CRITIQUE)}
         reviewed, failure = yield from self._rewrite(carry, carry, asked, NO_REMARK)
         if reviewed is None:
             return Learned(carry, "failed", critique=critique, failure=failure)
@@ -194,6 +197,10 @@ class Reflective(Cell):
         operation = "kept_old" if reviewed.kept_old else "rewrite"
         memory = carry if fitted.memory == carry else fitted.memory
         return Learned(memory, operation, critique, verdicts, fitted.dropped, fitted.tokens)
+
+    def _short(self, text: str) -> str:
+        """Bound what answers, evidence and critiques add to a prompt: a memory could not hold more of them anyway."""
+        return shortened(text, max(self.settings.value.budget, LEAST_ROOM), self.tokenizer)
 
     def _rewrite(
         self, old: Memory, draft: Memory, asked: dict[str, str], remark: str
@@ -210,7 +217,7 @@ class Reflective(Cell):
         def accept(said: dspy.Prediction) -> Reviewed:
             if not isinstance(said.new_memory, str) or not said.new_memory.strip():
                 raise ValueError("the rewriter returned no notes")
-            return settings.guard.review(old, said.new_memory, settings.layout)
+            return settings.guard.review(old, well_formed(said.new_memory), settings.layout)
 
         return (yield from attempt(Call("rewriter", self.rewriter, inputs), accept, settings.retries))
 
@@ -257,7 +264,7 @@ class Reflective(Cell):
 
 
 def _critique(said: dspy.Prediction) -> Fields:
-    fields: Fields = {name: str(value) for name, value in said.items() if value is not None}
+    fields: Fields = {name: well_formed(str(value)) for name, value in said.items() if value is not None}
     if not fields:
         raise ValueError("the reflector returned nothing")
     return fields

@@ -7,16 +7,20 @@ from functools import partial
 import dspy
 
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
-from rnnprog.cells.observing import check_observation, predict_call
+from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, prompt_settings
 from rnnprog.cells.parameters import SettingsBox
 from rnnprog.cells.reflective import Reflective, ReflectiveSettings
 from rnnprog.effects import Maybe
 from rnnprog.lm.adapter import placed
 from rnnprog.signatures import TaskLike, as_task, derive_predict
-from rnnprog.tokens import get_tokenizer
+from rnnprog.tokens import DEFAULT_TOKENIZER, get_tokenizer
 from rnnprog.trace import Fields
 
 __all__ = ["EmptyMemory", "ZeroShot"]
+
+
+class ZeroShotSettings(PromptSettings):
+    """Settings of the zero-shot cell; saved with the program."""
 
 
 class ZeroShot(Cell):
@@ -25,14 +29,19 @@ class ZeroShot(Cell):
     Args:
         task: signature string, class or :class:`~rnnprog.signatures.Task`.
         context_budget: most tokens that an observation may take.
+        tokenizer: name of the ruler.
         retries: further attempts where the answer is not usable.
     """
 
     name = "zero_shot"
 
-    def __init__(self, task: TaskLike, *, context_budget: int = 16384, retries: int = 1) -> None:
+    def __init__(
+        self, task: TaskLike, *, context_budget: int = 16384, tokenizer: str = DEFAULT_TOKENIZER, retries: int = 1
+    ) -> None:
         super().__init__(as_task(task))
-        self.context_budget, self.retries = context_budget, retries
+        self.settings = SettingsBox(
+            prompt_settings(ZeroShotSettings, context_budget=context_budget, tokenizer=tokenizer, retries=retries)
+        )
         self.predictor = dspy.Predict(self.task.signature)
 
     def initial(self) -> None:
@@ -40,12 +49,17 @@ class ZeroShot(Cell):
 
     def predicting(self, carry: None, inputs: Fields) -> Maybe[Answer]:
         """Ask the predictor."""
-        failure = check_observation(self.task, inputs, self.context_budget, get_tokenizer())
-        return Answer(None, failure) if failure else predict_call(self.task, self.predictor, {}, inputs, self.retries)
+        settings = self.settings.value
+        failure = check_observation(self.task, inputs, settings.context_budget, get_tokenizer(settings.tokenizer))
+        return Answer(None, failure) if failure else predict_call(self.task, self.predictor, {}, inputs, settings.retries)
 
     def learning(self, carry: None, experience: Experience) -> Learned:
         """Learn nothing."""
         return Learned(carry, "none")
+
+    def describe(self) -> Fields:
+        """Return task and settings."""
+        return {**super().describe(), "settings": self.settings.value.model_dump(mode="json")}
 
 
 class EmptyMemory(Cell):

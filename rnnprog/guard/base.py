@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, SerializeAsAny
 
 from rnnprog.errors import ConfigurationError, MemoryFormatError
-from rnnprog.memory import Memory, Value
+from rnnprog.memory import Memory, Value, well_formed
 from rnnprog.schema import MemorySchema, ParsedMemory
 from rnnprog.trace import Verdict
 
@@ -148,6 +148,7 @@ class Guard(Value):
             text: the rewriter's answer.
             schema: the headings.
         """
+        text = well_formed(text)
         try:
             parsed = schema.parse(text)
         except MemoryFormatError as error:

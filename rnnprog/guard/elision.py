@@ -7,11 +7,11 @@ Cheatsheet (Suzgun et al. 2025, arXiv:2504.07952) the large losses come with suc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from typing import Literal
 
 from rnnprog.guard.base import Check, Proposal, accepted, repaired
-from rnnprog.guard.phrases import EDGE, HINT, is_placeholder
+from rnnprog.guard.phrases import EDGE, is_placeholder, might_begin_placeholder, might_set_apart
 from rnnprog.guard.restore import missing_items
 from rnnprog.memory import Memory, Value
 from rnnprog.schema import MemorySchema
@@ -51,29 +51,30 @@ def find_elisions(text: str) -> list[Elision]:
         >>> find_elisions("- The wind remains unchanged when pressure is high.\n- Terms 1, 2, ..., n")
         []
     """
-    return list(_scan(text.splitlines())) if HINT.search(text) else []
+    return _scan(text.splitlines())
 
 
-def _scan(lines: Iterable[str]) -> Iterator[Elision]:
+def _scan(lines: Sequence[str]) -> list[Elision]:
+    found: list[Elision] = []
     fenced = False
     for index, line in enumerate(lines):
-        bare = line.strip()
-        if bare.startswith(("```", "~~~")):
-            fenced = not fenced
-        elif not fenced and len(bare) >= 2:
-            yield from _in_line(index, bare)
+        if "```" in line or "~~~" in line:
+            fenced ^= line.lstrip().startswith(("```", "~~~"))
+        elif not fenced and (might_set_apart(line) or might_begin_placeholder(line)):
+            found += _in_line(index, line.strip())
+    return found
 
 
-def _in_line(index: int, line: str) -> Iterator[Elision]:
+def _in_line(index: int, line: str) -> list[Elision]:
     bullet = _BULLET.match(line)
     bare = line[bullet.end() :] if bullet else line
     if len(bare) <= _LONGEST and _fills_line(bare):
-        yield Elision(line=index, text=bare, scope=_scope(bare))
-        return
-    for match in _BRACKET.finditer(bare):
-        inside = next(group for group in match.groups() if group)
-        if is_placeholder(inside, marked=True, inline=True):
-            yield Elision(line=index, text=match[0], whole_line=False, scope=_scope(match[0]))
+        return [Elision(line=index, text=bare, scope=_scope(bare))]
+    return [
+        Elision(line=index, text=match[0], whole_line=False, scope=_scope(match[0]))
+        for match in _BRACKET.finditer(bare)
+        if is_placeholder(next(group for group in match.groups() if group), marked=True, inline=True)
+    ]
 
 
 def _fills_line(text: str) -> bool:
@@ -105,43 +106,40 @@ class ElisionCheck(Check):
 
     def inspect(self, old: Memory, new: Memory, proposal: Proposal, schema: MemorySchema) -> tuple[Memory, Verdict]:
         """See :meth:`Check.inspect`."""
-        if not HINT.search(proposal.text):
-            return new, accepted(self.kind)
         reasons: list[str] = []
-        fill_empty = False
+        others = False
         for section in new.sections:
-            found = {elision.line: elision for elision in _scan(section.items)}
+            found = _scan(section.items)
             if not found:
                 continue
-            kept = [_cut(item, found.get(index)) for index, item in enumerate(section.items)]
-            items = [item for item in kept if item]
-            back: tuple[str, ...] = ()
-            if any(elision.scope == "items" for elision in found.values()):
-                back = missing_items(old, section.key, tuple(items))
-            place = sum(1 for item in kept[: min(found)] if item)
+            kept = _cut(section.items, found)
+            place = sum(1 for item in kept[: found[0].line] if item)
+            items = tuple(item for item in kept if item)
+            own = any(elision.scope == "items" for elision in found)
+            back = _real_items(missing_items(old, section.key, items)) if own else ()
             new = new.with_items(section.key, (*items[:place], *back, *items[place:]))
-            fill_empty |= any(elision.scope == "sections" for elision in found.values())
-            shown = next(iter(found.values())).text[:60]
-            reasons.append(
-                f"{section.key}: {len(found)} placeholder(s), e.g. {shown!r}; {len(back)} old item(s) put back"
-            )
-        if fill_empty:
-            new, filled = _fill_empty(old, new)
-            reasons += [f"{key}: old items put back" for key in filled]
+            others |= any(elision.scope == "sections" for elision in found)
+            count, shown = len(found), found[0].text[:60]
+            reasons.append(f"{section.key}: {count} placeholder(s), e.g. {shown!r}; {len(back)} old item(s) put back")
+        if others:
+            for section in new.sections:
+                back = () if section.items else _real_items(missing_items(old, section.key, ()))
+                if back:
+                    new = new.with_items(section.key, back)
+                    reasons.append(f"{section.key}: {len(back)} old item(s) put back")
         return new, repaired(self.kind, "; ".join(reasons)) if reasons else accepted(self.kind)
 
 
-def _cut(item: str, elision: Elision | None) -> str:
-    if elision is None:
-        return item
-    return "" if elision.whole_line else item.replace(elision.text, " ").strip()
+def _cut(items: tuple[str, ...], found: list[Elision]) -> list[str]:
+    """Return the items without the placeholders in them; an item that was nothing else is the empty text."""
+    kept = list(items)
+    for elision in found:
+        left = "" if elision.whole_line else kept[elision.line].replace(elision.text, " ", 1)
+        kept[elision.line] = " ".join(left.split())
+    return kept
 
 
-def _fill_empty(old: Memory, new: Memory) -> tuple[Memory, list[str]]:
-    filled = []
-    for section in new.sections:
-        back = () if section.items else missing_items(old, section.key, ())
-        if back:
-            new = new.with_items(section.key, back)
-            filled.append(section.key)
-    return new, filled
+def _real_items(items: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out placeholders that an unguarded rewrite let into the old memory."""
+    holes = {elision.line for elision in _scan(items)}
+    return tuple(item for index, item in enumerate(items) if index not in holes)

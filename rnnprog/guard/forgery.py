@@ -6,22 +6,22 @@ import re
 from typing import Literal
 
 from rnnprog.guard.base import Check, Proposal, accepted, repaired
+from rnnprog.guard.restore import in_fence
 from rnnprog.memory import Memory
 from rnnprog.schema import MemorySchema
 from rnnprog.trace import Verdict
 
 __all__ = ["ForgeryCheck"]
 
-_ROLE = r"(?:system|user|assistant|human|developer|tool|ai)"
+_ROLE = r"(?:system|user|assistant|human|developer|tool|ai|model)"
 _FORGED = re.compile(
-    r"\[\[\s*##[^\[\]\n]{0,80}?(?:##\s*)?\]\]|\[\[\s*##"  # dspy's field markers, whole or torn
+    r"\[\s*\[\s*##[^\[\]\n]{0,80}(?:\]\s?\]|$)|\[\s*\[\s*##"  # dspy's field markers, whole or torn
     r"|<\|[^|<>\n]{1,40}\|>"  # <|im_start|>, <|eot_id|> and their kin
-    rf"|</?\s*{_ROLE}\s*>|\[/?INST\]|<</?SYS>>"
-    r"|(?m:^[ \t]*(?:[-*•][ \t]+)?\#{1,6}[ \t]*(?=\S))",  # a heading smuggled in as an item
+    rf"|</?\s*{_ROLE}\s*>|\[/?INST\]|<</?SYS>>",
     re.IGNORECASE,
 )
-_LEAD_ROLE = re.compile(rf"^\W*{_ROLE}\s*:\s*(?=\S)", re.IGNORECASE)
-_HINT = re.compile(rf"\[\[|<|\[/?INST|(?m:^\s*(?:[-*•]|\d+[.)])\s+(?:\#|\W*{_ROLE}\s*:))", re.IGNORECASE)
+_HEADING = re.compile(r"^(?:[-*•]\s+)?#{1,6}(?:\s+|$)")
+_LAYERS = 8
 
 
 class ForgeryCheck(Check):
@@ -34,13 +34,14 @@ class ForgeryCheck(Check):
 
     def inspect(self, old: Memory, new: Memory, proposal: Proposal, schema: MemorySchema) -> tuple[Memory, Verdict]:
         """See :meth:`Check.inspect`."""
-        if not _HINT.search(proposal.text):
-            return new, accepted(self.kind)
         count, example = 0, ""
         for section in new.sections:
-            cleaned = tuple(_clean(item) for item in section.items)
-            if cleaned != section.items:
-                touched = [item for item, clean in zip(section.items, cleaned, strict=True) if item != clean]
+            if not any("[" in item or "<" in item or "#" in item for item in section.items):
+                continue
+            code = in_fence(section.items)
+            cleaned = tuple(_clean(item, code=index in code) for index, item in enumerate(section.items))
+            touched = [item for item, clean in zip(section.items, cleaned, strict=True) if item != clean]
+            if touched:
                 count, example = count + len(touched), example or touched[0][:60]
                 new = new.with_items(section.key, cleaned)
         if not count:
@@ -48,8 +49,10 @@ class ForgeryCheck(Check):
         return new, repaired(self.kind, f"delimiters taken out of {count} item(s), e.g. {example!r}")
 
 
-def _clean(item: str) -> str:
-    before = ""
-    while before != item:  # what is left may close up to a delimiter again
-        before, item = item, _LEAD_ROLE.sub("", _FORGED.sub(" ", item)).strip()
-    return item
+def _clean(item: str, *, code: bool) -> str:
+    for _ in range(_LAYERS):  # what is left may close up to a delimiter again
+        before, item = item, _FORGED.sub(" ", item)
+        item = " ".join((item if code else _HEADING.sub("", item)).split())  # "# ..." in code is a comment
+        if before == item:
+            return item
+    return ""  # wrapped so often, it was built to deceive

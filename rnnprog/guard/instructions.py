@@ -24,9 +24,10 @@ _ORDER = re.compile(
     r"|\bfrom\s+now\s+on,?\s+you\b|\b(?:jailbreak|DAN\s+mode|developer\s+mode)\b",
     re.IGNORECASE,
 )
-_HINT = re.compile(
-    r"instruction|prompt|you |pretend|system|developer|assistant|everything|guideline|direction|jailbreak|DAN ", re.I
-)
+_NEEDLES = (
+    "instruction", "prompt", "you ", "pretend", "system", "developer", "assistant", "everything", "guideline",
+    "direction", "jailbreak", "dan mode", "all above", "all before",
+)  # fmt: skip
 
 
 def looks_like_instruction(text: str) -> bool:
@@ -53,7 +54,8 @@ class InstructionCheck(Check):
 
     def inspect(self, old: Memory, new: Memory, proposal: Proposal, schema: MemorySchema) -> tuple[Memory, Verdict]:
         """See :meth:`Check.inspect`."""
-        if not _HINT.search(proposal.text):
+        lower = proposal.text.lower()
+        if not any(needle in lower for needle in _NEEDLES):
             return new, accepted(self.kind)
         found = [item for _, item in new.items if looks_like_instruction(item)]
         if not found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["EDGE", "HINT", "is_placeholder"]
+__all__ = ["EDGE", "is_placeholder", "might_begin_placeholder", "might_set_apart"]
 
 EDGE = " \t*_~`\"'“”‘’.,;:!…–—-#"
 
@@ -51,22 +51,28 @@ _WHOLE = re.compile(
     r"(?: here| needed| required| made| to this section| in this section| from (?:before|previous))?"
     r"|unchanged|remains? unchanged|unchanged from (?:before|previous|above)"
     r"|(?:the )?same as (?:above|before|previous(?:ly)?|earlier)"
-    r"|as (?:above|before|previously)|see (?:above|previous|earlier)(?: \w+)?|ditto|keep as is)",
+    r"|as (?:above|before|previously)"
+    r"|see (?:above|previous|earlier)(?: (?:items?|notes?|rules?|list|memory|section|version))?|ditto|keep as is)",
 )
 _MARKED = re.compile(
     r"(?:snip(?:ped)?|truncated|omitted|elided|continued|cont d|contd|same|preserved|kept|retained|trimmed|abridged"
     r"|(?:and )?\d+ (?:more|other|others)(?: \w+)?|(?:and )?(?:so on|more|others)"
-    r"|(?:all |the )?(?:rest|others|remaining|previous|existing)(?: \w+)?)"
+    r"|(?:all |the )?(?:rest|others|remaining|previous|existing))"
 )
 _TOKEN = re.compile(r"[^\W_]+")
 
-HINT = re.compile(
-    r"\.\.|…|unchanged|unmodified|untouched|intact|remain|previous|preserv|omitted|elided|truncat|snip|identical"
-    r"|same|\brest\b|others?\b|existing|prior\b|earlier|more\b|retained|kept|ditto|no change|no update|without change"
-    r"|no (?:further|new|other) |as (?:above|before|is)\b|see above|continued|maintained|cont'd|abridged|trimmed|so on",
-    re.IGNORECASE,
-)
-"""Found in every text that could hold a placeholder; a text without it need not be looked at closely."""
+_FIRST_WORDS = _GRAMMAR | {"there", "without", "unchanged", "ditto", "keep"}
+
+
+def might_set_apart(text: str) -> bool:
+    """Tell whether there is any bracket or row of dots in a text; a cheap test that is never wrongly negative."""
+    return "(" in text or "[" in text or ".." in text or "…" in text or "<" in text or "{" in text
+
+
+def might_begin_placeholder(line: str) -> bool:
+    """Tell whether a line that nothing sets apart begins as placeholders do; never wrongly negative."""
+    word = _TOKEN.search(line)
+    return word is not None and word[0].lower() in _FIRST_WORDS
 
 
 def is_placeholder(phrase: str, *, marked: bool, inline: bool = False) -> bool:
@@ -93,6 +99,8 @@ def is_placeholder(phrase: str, *, marked: bool, inline: bool = False) -> bool:
     if all(word in _GRAMMAR or word.isdigit() for word in words):
         if strong or _as_before(plain):
             return referring and (thing or (marked and not inline)) and len(words) > 1
+        if marked and not inline and referring and thing and len(words) <= 5:
+            return True  # "[rest of the list]", "other rules ..."
         return (marked or "still" in said) and referring and thing and not said.isdisjoint(_WEAK)
     # "[Previous memory items about 3D geometry remain unchanged]": set apart, and clear about being a reference
     return (

@@ -17,8 +17,8 @@ __all__ = ["DEFAULT_PATTERNS", "RedactCheck"]
 
 DEFAULT_PATTERNS: tuple[tuple[str, str], ...] = (
     (r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}", "(e-mail)"),
-    (r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?\(?\d{2,4}\)?[ .-]\d{3,4}[ .-]\d{3,4}(?![\w.])", "(phone)"),
-    (r"(?<![\d.])\d{9,}(?![\d.])", "(number)"),
+    (r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?\(?\d{2,4}\)?[ .-]\d{3,4}[ .-]\d{3,4}(?!\w|\.\d)", "(phone)"),
+    (r"(?<![\d.])\d{9,}(?!\d|\.\d)", "(number)"),
 )
 """E-mail addresses, telephone numbers, runs of nine digits and more."""
 

@@ -1,4 +1,4 @@
-"""Which items of an older memory are gone from a newer one, and not just reworded."""
+"""Comparing items: which of an older memory are gone from a newer one, and not just reworded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from rnnprog.memory import Memory
 
-__all__ = ["missing_items", "same_words"]
+__all__ = ["in_fence", "missing_items", "same_words"]
 
 _WORDS = re.compile(r"[^\W\d_]+")
 _PLAIN = re.compile(r"[\W_]+")
@@ -16,6 +16,17 @@ _REVISED = 0.8  # share of common words from which an added item counts as the n
 def same_words(text: str) -> str:
     """Return the text as it is compared: no case, no punctuation."""
     return _PLAIN.sub(" ", text.casefold()).strip()
+
+
+def in_fence(items: tuple[str, ...]) -> frozenset[int]:
+    """Return the indices of items that are lines of fenced code, the fences included; they are kept as they stand."""
+    inside, found = False, set()
+    for index, item in enumerate(items):
+        fence = item.startswith(("```", "~~~"))
+        if inside or fence:
+            found.add(index)
+        inside ^= fence
+    return frozenset(found)
 
 
 def missing_items(old: Memory, key: str, items: tuple[str, ...]) -> tuple[str, ...]:

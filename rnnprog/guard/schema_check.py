@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rnnprog.guard.base import Check, Proposal, accepted, repaired
-from rnnprog.guard.restore import same_words
+from rnnprog.guard.restore import in_fence, same_words
 from rnnprog.memory import Memory
 from rnnprog.schema import MemorySchema
 from rnnprog.trace import Verdict
@@ -40,9 +40,19 @@ class SchemaCheck(Check):
         for section in new.sections:
             if len(set(section.items)) == len(section.items):
                 continue  # the cheap test first: items that differ are the rule
-            once = tuple({same_words(item) or item: item for item in reversed(section.items)}.values())[::-1]
+            once = _once(section.items)
             twice += len(section.items) - len(once)
             new = new.with_items(section.key, once)
         if twice:
             reasons.append(f"{twice} item(s) stood twice")
         return new, repaired(self.kind, "; ".join(reasons)) if reasons else accepted(self.kind)
+
+
+def _once(items: tuple[str, ...]) -> tuple[str, ...]:
+    code, seen, once = in_fence(items), set[str](), []
+    for index, item in enumerate(items):
+        words = same_words(item)
+        if index in code or not words or words not in seen:
+            once.append(item)
+        seen.add(words)
+    return tuple(once)

@@ -1,22 +1,29 @@
-"""Where the memory stands in the prompt: beside the observation, or in the system message as in the paper.
+"""Where the memory stands in the prompt, beside the observation or in the system message; and asking once more.
 
 Every adapter of dspy puts all inputs into the last user message. That layout shares the longest prefix between
-steps, streams, and is the default here. :class:`MemoryInSystem` wraps an adapter and moves the memory into the system
+steps and is the default here. :func:`memory_in_system` makes of any adapter one that moves the memory into the system
 message, the layout of arXiv 2601.13352; the memory stays an input of the signature, so optimizers still see it.
+
+:func:`asking_again` reaches the calls of any module, whatever models its predictors hold, and leaves the module alone.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any, Literal
 
 import dspy
 
-__all__ = ["MemoryInSystem", "Placement", "placed"]
+__all__ = ["Placement", "asking_again", "memory_in_system", "placed"]
 
 Placement = Literal["user", "system"]
 
 MEMORY_FIELD = "memory"
+_ROLLOUTS_APART = 1000  # so that the rollout ids of BestOfN, counted from 0, stay different from each other
+_WARM = 0.2
 _HEADING = "Your notes from earlier steps of this series:"
 
 
@@ -32,24 +39,77 @@ class _MemoryInSystem:
         system = messages[0]
         return [{**system, "content": f"{system['content']}\n\n{_HEADING}\n{inputs[MEMORY_FIELD]}"}, *messages[1:]]
 
-
-class MemoryInSystem(_MemoryInSystem, dspy.ChatAdapter):
-    """The chat adapter with the memory in the system message; falls back to JSON with the same placement."""
-
-    def _make_json_adapter_fallback(self) -> dspy.JSONAdapter:
-        return MemoryInSystemJSON()
+    def _make_json_adapter_fallback(self) -> dspy.Adapter:
+        return memory_in_system(super()._make_json_adapter_fallback())  # type: ignore[misc]
 
 
-class MemoryInSystemJSON(_MemoryInSystem, dspy.JSONAdapter):
-    """The JSON adapter with the memory in the system message."""
+class _AskingAgain:
+    """Mixed in before an adapter: gives its calls another rollout id, and a temperature where it was 0."""
+
+    _attempt: int
+
+    def __call__(self, lm: dspy.BaseLM, lm_kwargs: dict[str, Any], *rest: Any, **named: Any) -> list[dict[str, Any]]:
+        changed = _another_rollout(lm, lm_kwargs, self._attempt)
+        return super().__call__(lm, changed, *rest, **named)  # type: ignore[misc, no-any-return]
+
+    async def acall(self, lm: dspy.BaseLM, lm_kwargs: dict[str, Any], *rest: Any, **named: Any) -> list[dict[str, Any]]:
+        changed = _another_rollout(lm, lm_kwargs, self._attempt)
+        return await super().acall(lm, changed, *rest, **named)  # type: ignore[misc, no-any-return]
+
+
+def _another_rollout(lm: dspy.BaseLM, given: dict[str, Any], attempt: int) -> dict[str, Any]:
+    present: Mapping[str, Any] = {**lm.kwargs, **given}
+    rollout = _ROLLOUTS_APART * (attempt - 1) + (present.get("rollout_id") or 0)
+    warm = {"temperature": _WARM} if present.get("temperature") == 0 else {}
+    return {**given, **warm, "rollout_id": rollout}
+
+
+@lru_cache(maxsize=64)
+def _mixed(mixin: type, kind: type[dspy.Adapter]) -> type[dspy.Adapter]:
+    # The name stays: dspy's StreamListener finds its parser by the adapter's class name, and answers look the same.
+    return type(kind.__name__, (mixin, kind), {"__module__": kind.__module__})
+
+
+def memory_in_system(adapter: dspy.Adapter) -> dspy.Adapter:
+    """Return a copy of ``adapter`` that renders the ``memory`` input at the end of the system message.
+
+    It falls back to JSON, where ``adapter`` does, with the same placement.
+
+    Example:
+        >>> signature = dspy.Signature("memory, sky -> tomorrow")
+        >>> notes = {"memory": "Grey means rain.", "sky": "grey"}
+        >>> messages = memory_in_system(dspy.ChatAdapter()).format(signature, [], notes)
+        >>> [(m["role"], "Grey means rain." in m["content"]) for m in messages]
+        [('system', True), ('user', False)]
+    """
+    if isinstance(adapter, _MemoryInSystem):
+        return adapter
+    moved = copy.copy(adapter)
+    moved.__class__ = _mixed(_MemoryInSystem, type(adapter))
+    return moved
 
 
 def placed(placement: Placement) -> AbstractContextManager[Any]:
-    """Return a context with the adapter for ``placement``; for ``user`` the present adapter stays.
-
-    Under a configured JSON adapter, placement ``system`` keeps JSON; under any other it uses the chat layout.
-    """
+    """Return a context with the present adapter arranged for ``placement``."""
     if placement == "user":
         return nullcontext()
-    wants_json = isinstance(dspy.settings.adapter, dspy.JSONAdapter)
-    return dspy.context(adapter=MemoryInSystemJSON() if wants_json else MemoryInSystem())  # type: ignore[no-any-return]
+    return dspy.context(adapter=memory_in_system(_present()))  # type: ignore[no-any-return]
+
+
+def asking_again(attempt: int) -> AbstractContextManager[Any]:
+    """Return a context in which a call that was made before is answered anew.
+
+    Its calls get a ``rollout_id`` of their own, since dspy's cache would repeat the answer, and at temperature 0 a small
+    temperature, without which the model itself would repeat it.
+
+    Args:
+        attempt: number of the attempt; the first retry is 2.
+    """
+    again = copy.copy(_present())
+    again.__class__ = _mixed(_AskingAgain, type(again))
+    vars(again)["_attempt"] = attempt
+    return dspy.context(adapter=again)  # type: ignore[no-any-return]
+
+
+def _present() -> dspy.Adapter:
+    return dspy.settings.adapter or dspy.ChatAdapter()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 from rnnprog.lm.directives import Directives
 from rnnprog.lm.notes import Notes
-from rnnprog.lm.statements import Average, Rule, Tally
+from rnnprog.lm.statements import Rule
+from rnnprog.lm.worth import Family, draw, families, fields_of, judge_tallies
 from rnnprog.memory import EMPTY_MARK, neutralise
 from rnnprog.tokens import get_tokenizer
 
@@ -21,9 +21,9 @@ _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*$", re.MULTILINE)
 _MOST_NOTES = 90
 _BRIEF_NOTES = 12
 _MOST_RULES = 5
+_SURE_RULES = 2
 _RULE_SHARE = 0.6
 _RULE_STEPS = 3
-_SINGLES = 6
 _LONGEST_FOREIGN = 2000
 
 
@@ -34,7 +34,7 @@ class _Entry:
     text: str
 
 
-def compose(notes: Notes, headings: str, budget: int, orders: Directives, touched: set[object]) -> str:
+def compose(notes: Notes, headings: str, budget: int, orders: Directives, salt: str = "") -> str:
     """Return the notes as text of at most ``budget`` tokens; the least informative go first.
 
     Args:
@@ -42,12 +42,13 @@ def compose(notes: Notes, headings: str, budget: int, orders: Directives, touche
         headings: the headings to use, one ``## title: about`` a line.
         budget: limit in tokens.
         orders: what the instruction demands.
-        touched: statistics that the latest step changed; a young one needs time to prove itself.
+        salt: any text of the step; decides which of the untried conditions are given a try where not all fit.
     """
     titles = _titles(headings, notes) or ["Notes"]
     facts, errors, rules = _places(titles)
-    entries = _facts(notes, facts, touched, orders)
-    entries += [_Entry(errors, 900.0 - i, str(m)) for i, m in enumerate(notes.misses[: 1 if orders.brief else 3])]
+    entries = _facts(notes, facts, orders, salt)
+    misses = notes.misses[: 1 if orders.brief else 3]
+    entries += [_Entry(errors, 20.0 - i if i else 900.0, str(miss)) for i, miss in enumerate(misses)]
     entries += _rules(notes, rules, orders)
     home = {title.lower(): index for index, title in enumerate(titles)}
     for title, text in notes.foreign:
@@ -91,75 +92,47 @@ def _places(titles: list[str]) -> tuple[int, int, int]:
     return facts, errors[0] if errors else facts, rules[0] if rules else facts
 
 
-def _facts(notes: Notes, section: int, touched: set[object], orders: Directives) -> list[_Entry]:
-    found: list[_Entry] = [_Entry(section, 8000.0, str(last)) for last in notes.lasts.values()]
-    singles: dict[str, int] = {}
-    needed: dict[str, float] = {}
-    for key, tally in notes.tallies.items():
-        worth = gain(tally, notes) + (1.0 if key in touched else 0.0)
-        if len(tally.when) == 1 and tally.total == 1 and key not in touched:
-            singles[tally.when[0][0]] = singles.get(tally.when[0][0], 0) + 1
-            if singles[tally.when[0][0]] > _SINGLES:
-                continue
-        for name, _ in tally.when:
-            needed[name] = max(needed.get(name, 0.0), worth)
-        found.append(_Entry(section, worth, str(tally)))
+def _facts(notes: Notes, section: int, orders: Directives, salt: str) -> list[_Entry]:
+    found = [_Entry(section, 8000.0, str(last)) for last in notes.lasts.values()]
     outcomes = {*notes.lasts, *(of for of, _ in notes.tallies)}
-    for (of, minus, when), average in notes.averages.items():
-        if of in outcomes:
-            worth = _average_gain(average, notes) + (1.0 if (of, minus, when) in touched else 0.0)
-            for name, _ in when:
-                needed[name] = max(needed.get(name, 0.0), worth)
-            found.append(_Entry(section, worth, str(average)))
+    worth = {key: family.worth(draw(f"{key}{salt}")) for key, family in families(notes).items()}
+    needed: dict[str, float] = {}
+    for tally in notes.tallies.values():
+        claim = worth.get((tally.of, "", fields_of(tally.when)), 9000.0)
+        found.append(_Entry(section, claim + min(tally.total, 99) / 1000, str(tally)))
+        for name, _ in tally.when:
+            needed[name] = max(needed.get(name, 0.0), claim)
+    for average in notes.averages.values():
+        if average.of in outcomes:
+            claim = worth.get((average.of, average.minus, fields_of(average.when)), 9000.0)
+            found.append(_Entry(section, claim + min(average.total, 99) / 1000, str(average)))
+            for name, _ in average.when:
+                needed[name] = max(needed.get(name, 0.0), claim)
     for same in notes.sames.values():
-        found.append(_Entry(section, same.total * abs(same.hits / max(same.total, 1) - 0.5), str(same)))
+        found.append(_Entry(section, worth[same.of, f"={same.field}", ()], str(same)))
     if orders.conditions:
-        for (of, minus, when), average in notes.averages.items():
-            if of not in outcomes and not minus and not when:
-                young = 2.0 if average.total <= 4 else 0.5
-                found.append(_Entry(section, max(needed.get(of, 0.0) + 0.01, young), str(average)))
+        for average in notes.averages.values():
+            if average.of not in outcomes:  # what an input usually is: conditions on it are nothing without
+                start = Family(steps=average.total).worth(draw(f"{average.of}{salt}"))
+                found.append(_Entry(section, max(needed.get(average.of, 0.0), start) + 0.5, str(average)))
     return found
-
-
-def gain(tally: Tally, notes: Notes) -> float:
-    """Return how much a count says beyond the overall one, in nats over all its steps."""
-    if not tally.when:
-        return 9000.0
-    overall = notes.tallies.get((tally.of, ()))
-    if overall is None:
-        return float(tally.total)
-    base, k = dict(overall.counts), len(overall.counts) + 1
-    total = 0.0
-    for value, count in tally.counts:
-        if count:
-            expected = (base.get(value, 0) + 0.5) / (overall.total + 0.5 * k)
-            total += count * math.log(count / max(tally.total, 1) / expected)
-    return max(total, 0.0)
-
-
-def _average_gain(average: Average, notes: Notes) -> float:
-    overall = notes.averages.get((average.of, "", ()))
-    if overall is None or average is overall:
-        return 9000.0
-    tiny = 1e-9 + 1e-3 * overall.spread
-    if average.minus:
-        return max(0.0, average.total * math.log((overall.spread + tiny) / (average.spread + tiny)))
-    return average.total * min(4.0, ((average.mean - overall.mean) / (overall.spread + tiny)) ** 2 / 2)
 
 
 def _rules(notes: Notes, section: int, orders: Directives) -> list[_Entry]:
     """Write the strongest counts as rules; a rule of others stays until the counts speak."""
+    judged = judge_tallies(notes, notes.tallies.values())
     strong = sorted(
         (
-            (gain(tally, notes), Rule(tally.of, tally.when, tally.counts[0][0]))
+            (-judged[tally.of, "", fields_of(tally.when)].net, -tally.total, str(rule))
             for tally in notes.tallies.values()
             if tally.when and tally.total >= _RULE_STEPS and tally.counts[0][1] >= _RULE_SHARE * tally.total
+            if (rule := Rule(tally.of, tally.when, tally.counts[0][0]))
+            if judged[tally.of, "", fields_of(tally.when)].net > 0
         ),
-        key=lambda pair: (-pair[0], str(pair[1])),
     )
     counted = {key for key, tally in notes.tallies.items() if tally.total >= _RULE_STEPS}
-    told = [rule for key, rule in notes.rules.items() if key not in counted]
+    told = [str(rule) for key, rule in notes.rules.items() if key not in counted]
     most = 2 if orders.brief else _MOST_RULES
-    written = [rule for _, rule in strong[:most]] if orders.conditions else []
-    entries = [_Entry(section, 800.0 - i, str(rule)) for i, rule in enumerate(written)]
-    return entries + [_Entry(section, 700.0 - i, str(rule)) for i, rule in enumerate(told)]
+    written = [text for *_, text in strong[:most]] if orders.conditions else []
+    entries = [_Entry(section, (800.0 if i < _SURE_RULES else 29.0) - i, text) for i, text in enumerate(written)]
+    return entries + [_Entry(section, 700.0 - i, text) for i, text in enumerate(told)]

@@ -3,20 +3,21 @@
 Each phase has its own. An order counts wherever one of its phrasings stands in the phase's instruction, unless a word
 such as "not" or "never" stands right before it. Text in a memory, an observation or evidence never gives orders.
 
-===============  =========  ======================================================================  =====================
-name             phase      phrasings (examples)                                                    effect
-===============  =========  ======================================================================  =====================
-counts           rewriter   "keep counts", "count how often", "with counts", "tally"                keeps counts, means
-conditions       rewriter   "state conditions", "name the condition", "say when each holds"         notes per condition
-recent           rewriter   "weigh recent evidence more", "forget old evidence", "adapt quickly"    forgets fast
-lasting          rewriter   "weigh all steps equally", "never forget", "keep all evidence"          does not forget
-pairs            rewriter   "pairs of conditions", "combine conditions", "conditions together"      two-field conditions
-brief            rewriter   "be brief", "few notes", "only the most important"                      at most a dozen notes
-rules_first      predictor  "rules before counts", "trust the rules over", "rules take precedence"  first fitting rule wins
-errors_first     predictor  "trust the recent errors", "recent errors over counts"                  leans on recent misses
-hedge            predictor  "hedge", "be cautious", "stay close to the average"                     halves what conditions say
-ignore_memory    predictor  "ignore the notes", "do not use the memory"                             answers without memory
-===============  =========  ======================================================================  =====================
+Rewriter:
+
+- ``counts``: "keep counts", "count how often", "tally". Keeps counts and averages.
+- ``conditions``: "state conditions", "name the condition", "say when". Keeps a note per condition.
+- ``recent``: "weigh recent evidence more", "forget old evidence", "adapt quickly". Halves old counts when surprised.
+- ``lasting``: "weigh all steps equally", "never forget". Forgets nothing; without it older steps fade slowly.
+- ``pairs``: "pairs of conditions", "combine conditions". Also keeps notes on two fields together.
+- ``brief``: "be brief", "few notes", "only the most important". Keeps at most a dozen notes.
+
+Predictor:
+
+- ``rules_first``: "rules before counts", "trust the memory's rule over". The first fitting rule decides.
+- ``errors_first``: "trust the recent errors", "recent errors over counts". Leans on the recent misses.
+- ``hedge``: "hedge", "be cautious", "stay close to the average". Halves what conditions say.
+- ``ignore_memory``: "ignore the notes", "do not use the memory". Answers as if the memory were empty.
 
 ``counts`` and ``conditions`` stand in the default instruction of the rewriter; without them the notes get poorer.
 """
@@ -34,7 +35,7 @@ _STEPS = r"(?:evidence|steps?|outcomes?|observations?|experiences?|data|counts|c
 _NOTES = r"(?:the |your |any )?(?:notes|memory)"
 _PHRASES: dict[str, tuple[str, ...]] = {
     "counts": (
-        r"(?:keep|give|use|update|state|maintain|record|include|note)(?: the| exact| running)? (?:counts?|frequenc\w+|tall\w+)",
+        r"(?:keep|give|use|update|state|maintain|record|note)(?: the| exact| running)? (?:counts?|frequenc\w+|tall\w+)",
         r"count how (?:often|many)",
         r"with counts",
         r"\btally\b",
@@ -48,7 +49,7 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         r"conditions and counts",
     ),
     "recent": (
-        rf"(?:weigh|weight|value|trust|favou?r|prefer|prioriti[sz]e|emphasi[sz]e)(?: the)?(?: most)? {_RECENT} {_STEPS}",
+        rf"(?:weigh|weight|value|trust|favou?r|prefer|prioriti[sz]e)(?: the)?(?: most)? {_RECENT} {_STEPS}",
         rf"(?:more|greater|extra|higher) weight (?:to|on) (?:the )?(?:most )?{_RECENT}",
         rf"forget(?: the)? (?:old|older|stale) {_STEPS}",
         rf"discount(?: the)? (?:old|older|stale) {_STEPS}",

@@ -14,7 +14,8 @@ from rnnprog.lm.values import flatten, labels, number, word
 __all__ = ["Lesson", "learn"]
 
 DEFAULT_CAP = 16
-RECENT_CAP = 6
+AVERAGE_CAP = 40
+RECENT_AVERAGE_CAP = 10
 LASTING_CAP = 100_000
 _PROFILE_CAP = 60
 _MISSES = 3
@@ -42,21 +43,20 @@ class Lesson:
     wrong: bool | None = None
 
 
-def learn(notes: Notes, lesson: Lesson, orders: Directives) -> set[object]:
-    """Change ``notes`` by one step and return the keys of the statistics that it touched."""
-    cap = RECENT_CAP if orders.recent else LASTING_CAP if orders.lasting else DEFAULT_CAP
+def learn(notes: Notes, lesson: Lesson, orders: Directives) -> None:
+    """Change ``notes`` by one step."""
+    cap = RECENT_AVERAGE_CAP if orders.recent else LASTING_CAP if orders.lasting else AVERAGE_CAP
     seen = flatten(lesson.observation)
     truth = flatten_outcomes(lesson.truth)
     answer = flatten_outcomes(lesson.answer)
-    touched: set[object] = set()
     for of, text in truth.items():
         conditions = notes.conditions(seen, of)
         _note_miss(notes, of, answer.get(of), text, conditions)
         whens = _whens(conditions, orders)
         if orders.counts:
-            touched |= _count(notes, of, text, whens, orders)
-            touched |= _average(notes, of, text, whens, notes.numbers(seen, of), cap)
-            touched |= _compare(notes, of, text, seen, cap)
+            _count(notes, of, text, whens, orders)
+            _average(notes, of, text, whens, notes.numbers(seen, of), cap)
+            _compare(notes, of, text, seen, cap)
         _rules(notes, of, text, whens, orders)
     if not truth and lesson.wrong:
         for of, text in answer.items():
@@ -67,7 +67,6 @@ def learn(notes: Notes, lesson: Lesson, orders: Directives) -> set[object]:
         values = labels(text)
         if len(values) == 1:
             notes.lasts[of] = Last(of, values[0])
-    return touched
 
 
 def flatten_outcomes(fields: Mapping[str, str]) -> dict[str, str]:
@@ -89,12 +88,12 @@ def _whens(conditions: Mapping[str, str], orders: Directives) -> list[Condition]
     return whens
 
 
-def _count(notes: Notes, of: str, text: str, whens: list[Condition], orders: Directives) -> set[object]:
+def _count(notes: Notes, of: str, text: str, whens: list[Condition], orders: Directives) -> None:
     cap = LASTING_CAP if orders.lasting else DEFAULT_CAP
     value = number(text)
     values = labels(text)
     if not values or (value is not None and not (text.isdigit() and len(text) <= 2)):
-        return set()
+        return
     for when in whens:
         old = notes.tallies.get((of, when), Tally(of, when, 0, ()))
         counts = dict(old.counts)
@@ -109,24 +108,20 @@ def _count(notes: Notes, of: str, text: str, whens: list[Condition], orders: Dir
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         kept = tuple((v, n) for v, n in ranked if n)[:_MOST_VALUES]
         notes.tallies[of, when] = Tally(of, when, max(total, kept[0][1]), kept)
-    return {(of, when) for when in whens}
 
 
 def _sure(tally: Tally) -> bool:
     return bool(tally.counts) and tally.counts[0][1] >= _SURE * tally.total
 
 
-def _average(
-    notes: Notes, of: str, text: str, whens: list[Condition], others: Mapping[str, float], cap: int
-) -> set[object]:
+def _average(notes: Notes, of: str, text: str, whens: list[Condition], others: Mapping[str, float], cap: int) -> None:
     value = number(text)
     if value is None:
-        return set()
+        return
     for when in whens:
         _update_average(notes, Average(of, when, 0, 0.0, 0.0), value, cap)
     for name, other in others.items():
         _update_average(notes, Average(of, (), 0, 0.0, 0.0, name), value - other, cap)
-    return {(of, "", when) for when in whens} | {(of, name, ()) for name in others}
 
 
 def _update_average(notes: Notes, blank: Average, value: float, cap: int) -> None:
@@ -139,11 +134,10 @@ def _update_average(notes: Notes, blank: Average, value: float, cap: int) -> Non
     notes.averages[key] = replace(old, total=total, mean=rounded(mean), spread=rounded(max(spread, 0.0)))
 
 
-def _compare(notes: Notes, of: str, text: str, seen: Mapping[str, str], cap: int) -> set[object]:
+def _compare(notes: Notes, of: str, text: str, seen: Mapping[str, str], cap: int) -> None:
     truth = labels(text)
     overall = notes.tallies.get((of, ()))
     known = {value for value, _ in overall.counts} if overall else set()
-    touched: set[object] = set()
     for name, raw in seen.items():
         value = word(raw)
         if value is None or number(raw) is not None or value not in known or name == of:
@@ -153,8 +147,6 @@ def _compare(notes: Notes, of: str, text: str, seen: Mapping[str, str], cap: int
         if total > cap:
             hits, total = hits // 2, total // 2
         notes.sames[of, name] = Same(of, name, hits, total)
-        touched.add(("same", of, name))
-    return touched
 
 
 def _rules(notes: Notes, of: str, text: str, whens: list[Condition], orders: Directives) -> None:
@@ -185,6 +177,9 @@ def _note_miss(notes: Notes, of: str, said: str | None, was: str, conditions: Ma
 
 def _cause(notes: Notes, of: str, real: str, conditions: Mapping[str, str]) -> str:
     """Say from the counts before this step why the outcome was not expected."""
+    usual = [a for pair in conditions.items() if (a := notes.averages.get((of, "", (pair,)))) is not None]
+    if usual and number(real) is not None:
+        return f"such a step usually ends near {min(usual, key=lambda average: average.spread).mean:.4g}"
     tallies = [t for pair in conditions.items() if (t := notes.tallies.get((of, (pair,)))) is not None]
     if not tallies:
         return "nothing was noted about such a step yet"

@@ -1,8 +1,9 @@
 """Booking calls, tokens, cache hits and seconds to phases, exactly, under threads.
 
 dspy writes every call into the history of each module on the caller stack. The meter joins that stack for the
-length of one walk, so it hears each call of its own walk and of no other, whatever thread makes it. With
-``disable_history`` on, dspy only reports calls that reached the model; the meter then books those.
+length of one walk, so it hears each call of its own walk and of no other, whatever thread makes it. Where dspy keeps
+no history (``disable_history``, ``max_history_size=0``) it only reports calls that reached the model; the meter then
+books those.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Meter:
     @contextmanager
     def listening(self) -> Iterator[Meter]:
         """Hear every call made inside, also from threads that dspy starts."""
-        if settings.disable_history:
+        if settings.disable_history or settings.max_history_size == 0:
             with settings.context(usage_tracker=_Forward(self, settings.usage_tracker)):
                 yield self
         else:

@@ -97,10 +97,10 @@ class Notes:
 
 
 def read_notes(memory: str | None) -> Notes:
-    """Read a memory text, whoever wrote it.
+    r"""Read a memory text, whoever wrote it.
 
     Example:
-        >>> notes = read_notes("## Facts\\n- The last tomorrow was rain.\\n- Bring an umbrella.")
+        >>> notes = read_notes("## Facts\n- The last tomorrow was rain.\n- Bring an umbrella.")
         >>> notes.lasts["tomorrow"].value, notes.foreign
         ('rain', [('Facts', 'Bring an umbrella.')])
     """

@@ -11,7 +11,7 @@ from rnnprog.lm.directives import read_directives
 from rnnprog.lm.learning import Lesson, flatten_outcomes, learn
 from rnnprog.lm.notes import Notes, read_notes
 from rnnprog.lm.predicting import Predictor
-from rnnprog.lm.prompts import OutputField, Prompt
+from rnnprog.lm.prompts import OutputField, Prompt, phase_of
 from rnnprog.lm.statements import Rule, read_statement
 from rnnprog.lm.values import flatten, labels, named_values, number, word
 from rnnprog.memory import neutralise
@@ -23,6 +23,7 @@ _NOT_SEEN = {"memory", "hint_", "history"}
 _PAST = ("history", "past", "past_steps", "examples", "cases")
 _WRONG = re.compile(r"\b(?:wrong|incorrect|not acceptable|not correct|false|missed|failed)\b", re.IGNORECASE)
 _RIGHT = re.compile(r"\b(?:right|correct|acceptable|true|met)\b", re.IGNORECASE)
+_TOLD = re.compile(r"\btrue outcome|\bactual|\bturned out|\btruth\b", re.IGNORECASE)
 _TOO_LONG = re.compile(r"\b(?:long|longer|budget|tokens|short|shorter)\b", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Za-z]{4,}")
 _DEFAULT_BUDGET = 500
@@ -31,15 +32,8 @@ _SHOWN = 4
 
 def answer(prompt: Prompt) -> dict[str, Any]:
     """Return a value for every field that the prompt asks for."""
-    asked = {output.name for output in prompt.outputs}
-    if "new_memory" in asked:
-        special: Mapping[str, Any] = {"new_memory": _rewrite(prompt)}
-    elif {"outcome", "cause", "lesson"} <= asked:
-        special = _reflect(prompt)
-    elif {"assessment", "acceptable"} <= asked:
-        special = _judge(prompt)
-    else:
-        special = _predict(prompt)
+    phases = {"predictor": _predict, "reflector": _reflect, "rewriter": _rewrite, "judge": _judge}
+    special = phases[phase_of(prompt)](prompt)
     return {
         output.name: special[output.name] if output.name in special else _plain(prompt, output)
         for output in prompt.outputs
@@ -74,19 +68,23 @@ def _seen(inputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _learn_past(notes: Notes, prompt: Prompt, text: str) -> None:
-    """Read a transcript of earlier steps: ``name: value`` lines, a step ends where its outcome is told."""
+    """Read a transcript of earlier steps: ``name: value`` lines; a step ends where the next observation starts."""
     outputs = {output.name for output in prompt.outputs}
     steady = read_directives("Keep counts. State conditions.")
+    told = not _TOLD.search(text)  # where outcomes are announced, values before that are only answers
     seen: dict[str, str] = {}
     truth: dict[str, str] = {}
-    for line in [*text.splitlines(), ""]:
+    known = told
+    for line in [*text.splitlines(), "."]:
+        known = known or bool(_TOLD.search(line))
         for name, value in named_values(line).items():
-            if name in outputs:
-                truth[name] = value  # the latest value told of a step counts: the outcome follows the answer
+            if name in outputs and known:
+                truth[name] = value
             elif name in prompt.inputs:
                 if truth:
                     learn(notes, Lesson(seen, truth=truth), steady)
                     seen, truth = {}, {}
+                known = told
                 seen[name] = value
     if truth:
         learn(notes, Lesson(seen, truth=truth), steady)
@@ -96,18 +94,18 @@ def _lesson(prompt: Prompt) -> Lesson:
     said = named_values(prompt.inputs.get("answer", ""))
     evidence = prompt.inputs.get("evidence", "")
     told = named_values(evidence)
-    truth = {name: value for name, value in told.items() if name in said or (not said and name.islower())}
+    truth = {name: value for name, value in told.items() if name in said or (not said and _TOLD.search(evidence))}
     wrong = True if _WRONG.search(evidence) else False if _RIGHT.search(evidence) else None
     if not truth and wrong is False:
         truth = said
     return Lesson(named_values(prompt.inputs.get("observation", "")), said, truth, wrong)
 
 
-def _rewrite(prompt: Prompt) -> str:
+def _rewrite(prompt: Prompt) -> dict[str, Any]:
     orders = read_directives(prompt.instruction)
     notes = read_notes(prompt.memory)
     lesson = _lesson(prompt)
-    touched = learn(notes, lesson, orders)
+    learn(notes, lesson, orders)
     if not lesson.truth:
         rule = read_statement(named_values(prompt.inputs.get("critique", "")).get("lesson", ""))
         if isinstance(rule, Rule):
@@ -115,10 +113,14 @@ def _rewrite(prompt: Prompt) -> str:
     budget = int(number(prompt.inputs.get("budget_tokens", "")) or _DEFAULT_BUDGET)
     if _TOO_LONG.search(prompt.inputs.get("remark", "")):
         budget = budget * 4 // 5
-    return compose(notes, prompt.inputs.get("headings", ""), budget, orders, touched)
+    return {
+        "new_memory": compose(
+            notes, prompt.inputs.get("headings", ""), budget, orders, prompt.inputs.get("observation", "")
+        )
+    }
 
 
-def _reflect(prompt: Prompt) -> dict[str, str]:
+def _reflect(prompt: Prompt) -> dict[str, Any]:
     lesson = _lesson(prompt)
     said, truth = flatten_outcomes(lesson.answer), flatten_outcomes(lesson.truth)
     seen = {name: text for name, value in flatten(lesson.observation).items() if (text := word(value)) is not None}

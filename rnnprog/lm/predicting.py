@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rnnprog.lm.composing import gain
 from rnnprog.lm.directives import Directives
 from rnnprog.lm.notes import Notes
 from rnnprog.lm.statements import Average, Condition, Rule, Tally
 from rnnprog.lm.values import labels, number, word
+from rnnprog.lm.worth import closeness, fields_of, judge_averages, judge_tallies
 
 __all__ = ["Predictor"]
 
@@ -98,9 +98,10 @@ class Predictor:
             return self._from_numbers(name, options)
         base = _base(overall, options)
         scores = {option: math.log(base[option]) for option in options}
-        trust = self._trust(name)
+        judged = judge_tallies(notes, (tally for tally in notes.tallies.values() if tally.of == name))
         for tally in fitting:
-            weight = trust.get(_fields(tally.when), 1.0) * (0.5 if orders.hedge else 1.0)
+            family = judged.get((name, "", fields_of(tally.when)))
+            weight = (family.trust if family else 1.0) * (0.5 if orders.hedge else 1.0)
             counts, total = dict(tally.counts), max(tally.total, sum(n for _, n in tally.counts))
             for option in options:
                 share = (counts.get(option, 0) + _SHRINK * base[option]) / (total + _SHRINK)
@@ -108,29 +109,6 @@ class Predictor:
         if orders.errors_first:
             self._heed_misses(name, conditions, scores)
         return scores
-
-    def _trust(self, name: str) -> dict[tuple[str, ...], float]:
-        """Return for each set of fields how much of what it says is more than chance would say, from 0 to 1.
-
-        Twice the information of its counts is about chi-squared under chance; the mean of that is taken off.
-        """
-        said: dict[tuple[str, ...], float] = {}
-        size: dict[tuple[str, ...], int] = {}
-        for (of, when), tally in self._notes.tallies.items():
-            if of == name and when:
-                fields = _fields(when)
-                said[fields] = said.get(fields, 0.0) + 2.0 * gain(tally, self._notes)
-                size[fields] = size.get(fields, 0) + 1
-        overall = self._notes.tallies.get((name, ()))
-        freedom = max(len(overall.counts) - 1, 1) if overall else 1
-        return (
-            {
-                fields: max(0.0, 1.0 - max(size[fields] - 1, 1) * freedom / total) if total else 0.0
-                for fields, total in said.items()
-            }
-            if overall
-            else {}
-        )
 
     def _fitting(self, name: str, conditions: Mapping[str, str], rules: Sequence[Rule]) -> Iterator[Tally]:
         told: set[Condition] = set()
@@ -168,11 +146,10 @@ class Predictor:
         notes = self._notes
         conditions, numbers = notes.conditions(self._seen, name), notes.numbers(self._seen, name)
         overall = notes.averages.get((name, "", ()))
-        for rule in notes.rules.values():
-            value = number(rule.value)
-            if rule.of == name and value is not None and _fits(rule.when, conditions):
-                if self._orders.rules_first or overall is None:
-                    return value
+        if self._orders.rules_first or overall is None:
+            told = (rule for rule in notes.rules.values() if rule.of == name and _fits(rule.when, conditions))
+            if (first := next((value for rule in told if (value := number(rule.value)) is not None), None)) is not None:
+                return first
         guesses = [
             (_guess(average, overall, numbers), average)
             for average in notes.averages.values()
@@ -182,14 +159,16 @@ class Predictor:
         ]
         if not guesses:
             return self._without_notes(name)
-        floor = 1e-9 + 1e-3 * (overall.spread if overall else 1.0)
-        weights = [
-            average.total / (average.total + 3.0) * max(average.spread, floor) ** -4.0 if average.total > 1 else 1e-12
-            for _, average in guesses
-        ]
+        judged = judge_averages(notes, (average for average in notes.averages.values() if average.of == name))
+        weights = []
+        for _, average in guesses:
+            family = judged.get((name, average.minus, fields_of(average.when)))
+            weights.append((family.trust if family else 1.0) * closeness(average, overall) ** -4.0)
         total = sum(weights)
+        if total <= 0.0:  # nothing to lean on: all alike
+            weights, total = [1.0] * len(guesses), float(len(guesses))
         mean = sum(weight * guess for weight, (guess, _) in zip(weights, guesses, strict=True)) / total
-        return (mean + overall.mean) / 2 if self._orders.hedge and overall else mean
+        return float((mean + overall.mean) / 2 if self._orders.hedge and overall else mean)
 
     def _without_notes(self, name: str) -> float:
         if name in self._notes.lasts and (last := number(self._notes.lasts[name].value)) is not None:
@@ -211,10 +190,6 @@ def _guess(average: Average, overall: Average | None, numbers: Mapping[str, floa
     if overall is None or not average.when:
         return average.mean
     return (average.total * average.mean + 2.0 * overall.mean) / (average.total + 2.0)
-
-
-def _fields(when: Condition) -> tuple[str, ...]:
-    return tuple(field for field, _ in when)
 
 
 def _fits(when: Condition, conditions: Mapping[str, str]) -> bool:

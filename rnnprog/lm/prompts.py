@@ -16,7 +16,7 @@ from typing import Any
 
 import dspy
 
-__all__ = ["OutputField", "Prompt", "Turn", "read_prompt", "render_answer", "system_text"]
+__all__ = ["OutputField", "Prompt", "Turn", "phase_of", "read_prompt", "render_answer", "system_text"]
 
 _OBJECTIVE = "your objective is:"
 _FIELD_LINE = re.compile(r"^\d+\. `(\w+)` \((.*?)\):(?: |$)", re.MULTILINE)
@@ -87,7 +87,8 @@ def read_prompt(request: dspy.lm15.Request) -> Prompt:
     inputs = _sections(user.rpartition(_REQUEST)[0] or user, head.inputs)
     memory = inputs.pop("memory", None)
     if memory is None and tail.strip():
-        memory = tail
+        first, _, rest = tail.strip().partition("\n")
+        memory = rest if first.endswith(":") else tail
     answered = tuple(output.name for output in head.outputs)
     turns = []
     for seen, said in zip(request.messages, request.messages[1:], strict=False):
@@ -95,6 +96,16 @@ def read_prompt(request: dspy.lm15.Request) -> Prompt:
             outputs = _object(said.text or "") if head.as_json else _sections(said.text or "", (*answered, "completed"))
             turns.append(Turn(_sections(seen.text or "", head.inputs), outputs))
     return Prompt(head.as_json, head.instruction, inputs, head.outputs, tuple(turns), memory)
+
+
+def phase_of(prompt: Prompt) -> str:
+    """Tell the phase from the fields that are asked for; whatever is no other phase is a prediction."""
+    asked = {output.name for output in prompt.outputs}
+    if "new_memory" in asked:
+        return "rewriter"
+    if {"outcome", "cause", "lesson"} <= asked:
+        return "reflector"
+    return "judge" if {"assessment", "acceptable"} <= asked else "predictor"
 
 
 def render_answer(prompt: Prompt, values: Mapping[str, Any]) -> str:
@@ -119,7 +130,7 @@ def _split(system: str) -> tuple[str, str]:
     if start < 0:
         return system, ""
     end = system.find("\n", start)
-    while 0 <= end and (system.startswith(" " * 8, end + 1) or system.startswith("\n", end + 1)):
+    while end >= 0 and (system.startswith(" " * 8, end + 1) or system.startswith("\n", end + 1)):
         end = system.find("\n", end + 1)
     return (system, "") if end < 0 else (system[:end], system[end:])
 
@@ -135,7 +146,7 @@ def _read_head(system: str) -> _Head:
         for line in _NOTE_JSON.findall(structure):
             notes.update(_NOTE.findall(json.loads(line)))
     found = list(_FIELD_LINE.finditer(outs))
-    ends = [match.start() for match in found[1:]] + [len(outs)]
+    ends = [match.start() for match in found[1:]] + [len(outs)] * bool(found)
     outputs = tuple(
         OutputField(match[1], _schema(match[2], notes.get(match[1], ""), outs[match.end() : end]))
         for match, end in zip(found, ends, strict=True)
@@ -175,7 +186,7 @@ def _sections(text: str, names: tuple[str, ...]) -> dict[str, str]:
     for mark in _MARKER.finditer(text):
         if mark[1] in names and all(mark[1] != other[1] for other in marks):
             marks.append(mark)
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     found = {mark[1]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
     found.pop("completed", None)
     return found

@@ -46,7 +46,8 @@ _SAME = _pattern(
 )
 _RULE = _pattern(rf"{_HEAD}then (?P<of>{_FIELD}) (?:is|was|will be) (?P<value>{_VALUE})")
 _MISS = _pattern(
-    rf"said (?P<of>{_FIELD}) is (?P<said>{_VALUE})(?: when (?P<when>{_PAIR}(?: and {_PAIR})*))?, but it was (?P<was>{_VALUE})"
+    rf"said (?P<of>{_FIELD}) is (?P<said>{_VALUE})(?: when (?P<when>{_PAIR}(?: and {_PAIR})*))?"
+    rf", but it was (?P<was>{_VALUE})"
     r"(?:; cause: (?P<cause>.+?))?"
 )
 _LAST = _pattern(rf"the last (?P<of>[A-Za-z_][\w.]*) was (?P<value>{_VALUE})")

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from typing import cast
 
 from rnnprog.memory import neutralise
 
@@ -88,10 +89,10 @@ def labels(text: str) -> list[str]:
 
 
 def named_values(text: str) -> dict[str, str]:
-    """Read ``name: value`` lines, indented or not; the first of a name counts.
+    r"""Read ``name: value`` lines, indented or not; the first of a name counts.
 
     Example:
-        >>> named_values("The true outcome was:\\n  tomorrow: rain\\nThe answer was wrong.")
+        >>> named_values("The true outcome was:\n  tomorrow: rain\nThe answer was wrong.")
         {'tomorrow': 'rain'}
     """
     found: dict[str, str] = {}
@@ -105,7 +106,7 @@ def _json(text: str) -> object:
     if text[:1] not in ("{", "[") or len(text) > _LONGEST_JSON:
         return None
     try:
-        return json.loads(text)  # type: ignore[no-any-return]
+        return cast(object, json.loads(text))
     except ValueError:
         return None
 

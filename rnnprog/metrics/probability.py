@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import JsonValue
 from scipy.stats import rankdata
 
 from rnnprog.errors import ConfigurationError
@@ -25,8 +27,8 @@ def brier(field: str, confidence: str | None = None) -> Metric:
     Over several classes the squares are summed and halved, so that two classes score as one probability does.
 
     Args:
-        field: an object from label to probability; or a probability of true, where the target is a ``bool``; or a
-            label, with ``confidence``.
+        field: an object from label to probability, with the true label as target, or the object that gives it 1; or
+            a probability of true, where the target is a ``bool``; or a label, with ``confidence``.
         confidence: the output that holds the probability that the label in ``field`` is right.
     """
 
@@ -82,10 +84,10 @@ def roc_auc(field: str, positive: str | None = None) -> Metric:
         return _probability(answer.get(positive or "true", 0.0) if isinstance(answer, dict) else answer)
 
     def outcome(case: Case) -> bool:
-        truth = case.known(field)
+        truth = _truth(case, field)
         if positive is None and not isinstance(truth, bool):
             raise ConfigurationError(f"{name}: the target {truth!r} is not true or false; write roc_auc[{field}:LABEL]")
-        return bool(truth) if positive is None else same(truth, positive)
+        return bool(truth) if positive is None else _text(truth) == positive
 
     def corpus(some: Sequence[Case]) -> float:
         came = np.array([outcome(case) for case in some], dtype=bool)
@@ -148,12 +150,12 @@ def _top(case: Case, field: str, confidence: str | None) -> tuple[float, bool] |
 
 def _beliefs(case: Case, field: str, confidence: str | None) -> list[tuple[float, bool]] | None:
     """Return each stated probability with whether its event came; ``None`` if they are no probabilities."""
-    answer, truth = case.answered(field), case.known(field)
+    answer, truth = case.answered(field), _truth(case, field)
     if confidence is not None:
         p = _probability(case.answered(confidence))
         return None if p is None else [(p, same(answer, truth))]
     if isinstance(answer, dict):
-        label = truth if isinstance(truth, str) else str(truth).lower()
+        label = _text(truth)
         chances = {name: _probability(value) for name, value in answer.items()}
         usable = [(p, same(name, label)) for name, p in chances.items() if p is not None]
         if len(usable) < len(chances) or abs(sum(p for p, _ in usable) - 1) > _SLACK:
@@ -166,6 +168,19 @@ def _beliefs(case: Case, field: str, confidence: str | None) -> list[tuple[float
         )
     p = _probability(answer)
     return None if p is None else [(p, truth)]
+
+
+def _truth(case: Case, field: str) -> JsonValue:
+    """Return the true label, also where the target is the distribution that puts 1 on it."""
+    truth = case.known(field)
+    if not isinstance(truth, dict) or not truth:
+        return truth
+    label = max(truth, key=lambda name: finite(truth[name]) or 0.0)
+    return {"true": True, "false": False}.get(label, label)
+
+
+def _text(label: JsonValue) -> str:
+    return label.strip() if isinstance(label, str) else json.dumps(label)
 
 
 def _probability(value: object) -> float | None:

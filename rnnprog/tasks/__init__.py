@@ -1,6 +1,9 @@
 """Sequences with a signature, by name or from your own files."""
 
 from rnnprog.tasks.base import Splits, TaskData, make_task
+from rnnprog.tasks.ddxplus import ddxplus
+from rnnprog.tasks.locomo import locomo
+from rnnprog.tasks.mimic_iv import mimic_iv
 from rnnprog.tasks.own import Reading, from_dataset, from_file
 from rnnprog.tasks.regimes import regimes
 from rnnprog.tasks.registry import load_task, register_task, task_names
@@ -11,10 +14,13 @@ __all__ = [
     "Reading",
     "Splits",
     "TaskData",
+    "ddxplus",
     "from_dataset",
     "from_file",
     "load_task",
+    "locomo",
     "make_task",
+    "mimic_iv",
     "regimes",
     "register_task",
     "sp500",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -9,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 import dspy
 
 from rnnprog.errors import ConfigurationError, DataError
+from rnnprog.metrics import Metric, MetricLike, get_metric
 from rnnprog.signatures import Task, TaskLike, as_task
 from rnnprog.tasks.splitting import SplitBy, cut
 from rnnprog.trace import Sequence
@@ -34,6 +36,7 @@ class TaskData:
         sequences: in the order in which they are walked.
         metrics: names of the scores worth reporting, the main one first.
         floors: names of the trivial predictors that a score is to be compared with.
+        own_metrics: scores of this task that :func:`rnnprog.metrics.get_metric` does not know by name.
         about: one sentence on source and unit.
 
     Raises:
@@ -44,7 +47,7 @@ class TaskData:
         >>> data = make_task("demo", "rain: float -> tomorrow: Literal['sun', 'rain']", [
         ...     Sequence(id="a", steps=(Step(inputs={"rain": 0.0}, target={"tomorrow": "sun"}),))])
         >>> data.metrics, data.n_steps
-        (('accuracy', 'macro_f1'), 1)
+        (('accuracy', 'macro_f1[tomorrow]'), 1)
     """
 
     name: str
@@ -53,6 +56,7 @@ class TaskData:
     metrics: tuple[str, ...] = ()
     floors: tuple[str, ...] = ()
     about: str = field(default="", compare=False)
+    own_metrics: tuple[Metric, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -89,6 +93,8 @@ class TaskData:
             for t, step in enumerate(sequence.steps):
                 try:
                     self.task.check_inputs(step.inputs)
+                    if odd := [n for n, v in step.inputs.items() if isinstance(v, float) and not math.isfinite(v)]:
+                        raise ValueError(f"inputs {odd} are not finite numbers; leave the step out or use None")
                     if step.target is not None and self.task.validate(step.target) != step.target:
                         raise ValueError(f"target {step.target!r} is not typed as the task says")
                 except ValueError as error:
@@ -143,6 +149,28 @@ class TaskData:
             left -= len(steps)
         return replace(self, sequences=tuple(kept))
 
+    def scoring(self) -> tuple[Metric, ...]:
+        """Return the scores worth reporting, ready to use, the main one first.
+
+        Raises:
+            ConfigurationError: :attr:`metrics` holds a name that is no metric.
+
+        Example:
+            >>> from rnnprog.tasks import load_task
+            >>> [metric.better for metric in load_task("regimes", n_steps=8).scoring()]
+            ['higher', 'higher']
+        """
+        own = {metric.name: metric for metric in self.own_metrics}
+        return tuple(own[name] if name in own else get_metric(name) for name in self.metrics)
+
+    def with_metrics(self, *metrics: MetricLike) -> TaskData:
+        """Return the data with these scores to be reported, by name or as they are, the main one first."""
+        names = tuple(metric.name if isinstance(metric, Metric) else metric for metric in metrics)
+        own = tuple(metric for metric in metrics if isinstance(metric, Metric))
+        changed = replace(self, metrics=names, own_metrics=own)
+        changed.scoring()
+        return changed
+
     def with_floors(self, *names: str) -> TaskData:
         """Return the data with these trivial predictors to be compared with."""
         return replace(self, floors=names)
@@ -189,16 +217,16 @@ def make_task(
 
 
 def default_metrics(task: Task) -> tuple[str, ...]:
-    """Return the scores that fit the type of the task's first output.
+    """Return the scores that fit the type of the task's first output, as :mod:`rnnprog.metrics` names them.
 
     Example:
         >>> default_metrics(as_task("x -> y: float"))
-        ('mse', 'mae')
+        ('mae[y]', 'mse[y]')
     """
-    kind = _kind(task)
-    return {"number": ("mse", "mae"), "ranking": ("acc@1", "acc@5"), "class": ("accuracy", "macro_f1")}.get(
-        kind, ("accuracy",)
-    )
+    names = {"number": ("mae", "mse"), "ranking": ("acc@1", "acc@5"), "class": ("accuracy", "macro_f1")}
+    first = task.outputs[0]
+    chosen = names.get(_kind(task), ("accuracy",))
+    return tuple(name if name == "accuracy" else f"{name}[{first}]" for name in chosen)
 
 
 def default_floors(task: Task) -> tuple[str, ...]:

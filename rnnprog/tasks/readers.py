@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -34,7 +35,7 @@ def open_table(path: str | Path, encoding: str = "utf-8", delimiter: str | None 
     Raises:
         DataError: no such file, an unknown type, an empty file, or, while reading, a damaged row.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise DataError(f"{path} {what}; check the path (looked in {path.absolute().parent})")
@@ -67,7 +68,7 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
         raise DataError(_undecodable(path, codec, encoding)) from error
     except LookupError as error:
         raise DataError(f"{path}: unknown encoding {encoding!r}; use e.g. 'utf-8', 'latin-1' or 'utf-16'") from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}); is it damaged, or not really compressed?") from error
 
 
@@ -165,9 +166,12 @@ def _parquet(path: Path) -> Table:
 
     def rows() -> Iterator[Row]:
         number = 0
-        for batch in file.iter_batches():
-            for cells in batch.to_pylist():
-                yield Row(number, cells)
-                number += 1
+        try:
+            for batch in file.iter_batches():
+                for cells in batch.to_pylist():
+                    yield Row(number, cells)
+                    number += 1
+        except (ArrowException, OSError) as error:
+            raise DataError(f"{path}, after index {number}: damaged Parquet file ({error})") from error
 
     return Table(str(path), tuple(file.schema_arrow.names), rows(), unit="index")

@@ -87,4 +87,5 @@ def sp500(limit: int | None = None) -> TaskData:
         limit=limit,
         reading=Reading(name="sp500"),
     )
-    return data.with_floors("predict_zero", *data.floors)
+    scored = data.with_metrics("mse[next_day_return]", "mae[next_day_return]")
+    return scored.with_floors("predict_zero", *data.floors)

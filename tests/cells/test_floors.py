@@ -30,7 +30,7 @@ def walk(cell: Floor, inputs: list[dict[str, Any]], targets: list[dict[str, Any]
     carry, answers = cell.initial(), []
     for x, y in zip(inputs, targets, strict=True):
         answers.append(cell.predict(carry, x).outputs)
-        carry = cell.learn(carry, Experience("id", x, answers[-1], label(**y))).carry
+        carry = cell.learn(carry, Experience("id", 0, x, answers[-1], label(**y))).carry
     return answers
 
 
@@ -104,11 +104,11 @@ def test_floors_never_mutate_and_carry_json(task: str) -> None:
     for cell in floors_for(task):
         inputs: Fields = dict.fromkeys(cell.task.inputs, 1.0)
         carry = cell.initial()
-        for outcome in (cell.start, cell.start):
+        for outcome in (cell.first, cell.first):
             before = json.dumps(cell.dump_carry(carry))
             answer = cell.predict(carry, inputs)
             assert answer.outputs == cell.task.validate(answer.outputs or {})
-            after = cell.learn(carry, Experience("i", inputs, answer.outputs, label(**outcome))).carry
+            after = cell.learn(carry, Experience("i", 0, inputs, answer.outputs, label(**outcome))).carry
             assert json.dumps(cell.dump_carry(carry)) == before, f"{cell.name} changed the carry it was given"
             loaded = cell.load_carry(json.loads(json.dumps(cell.dump_carry(after))))
             assert loaded == after
@@ -119,8 +119,8 @@ def test_floors_never_mutate_and_carry_json(task: str) -> None:
 @pytest.mark.parametrize("feedback", [None, Feedback(kind="judge", correct=True), label(tomorrow=None), label(other=1)])
 def test_without_a_label_the_very_same_carry_comes_back(feedback: Feedback | None) -> None:
     for cell in floors_for(SKY):
-        carry = cell.learn(cell.initial(), Experience("i", {"sky": "sun"}, None, label(tomorrow="rain"))).carry
-        learned = cell.learn(carry, Experience("j", {"sky": "sun"}, None, feedback))
+        carry = cell.learn(cell.initial(), Experience("i", 0, {"sky": "sun"}, None, label(tomorrow="rain"))).carry
+        learned = cell.learn(carry, Experience("j", 1, {"sky": "sun"}, None, feedback))
         assert learned.carry is carry
         assert learned.operation == "keep"
 
@@ -130,7 +130,7 @@ def test_majority_does_not_depend_on_the_order() -> None:
     for labels in (["sun", "rain"], ["rain", "sun"]):
         carry = cell.initial()
         for text in labels:
-            carry = cell.learn(carry, Experience("i", {}, None, label(tomorrow=text))).carry
+            carry = cell.learn(carry, Experience("i", 0, {}, None, label(tomorrow=text))).carry
         carries.append(carry)
     assert cell.digest(carries[0]) == cell.digest(carries[1])
     assert cell.predict(carries[0], {}).outputs == cell.predict(carries[1], {}).outputs
@@ -150,7 +150,7 @@ def test_the_first_answer_respects_the_range() -> None:
         day: int = dspy.InputField()
         kelvin: float = dspy.OutputField(ge=200, le=350)
 
-    assert PredictZero(Warm).start == {"kelvin": 200.0}
+    assert PredictZero(Warm).first == {"kelvin": 200.0}
     with pytest.raises(ConfigurationError, match="give start="):
         PredictZero(Warm, start={"kelvin": 5.0})
 
@@ -163,4 +163,4 @@ def test_bad_configuration_says_what_is_wrong() -> None:
     with pytest.raises(ConfigurationError, match="does not predict"):
         Majority(SKY, start={"yesterday": "sun"})
     with pytest.raises(DataError, match="not a number"):
-        RunningMean(TEMP).learn({"temp": {}}, Experience("i", {}, None, label(temp="warm")))
+        RunningMean(TEMP).learn({"temp": {}}, Experience("i", 0, {}, None, label(temp="warm")))

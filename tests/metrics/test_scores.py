@@ -134,6 +134,13 @@ def test_brier_agrees_between_its_forms() -> None:
     assert list(score_steps(three, "brier[y]").values) == pytest.approx([(0.25 + 0.49 + 0.04) / 2, 1.0])
 
 
+def test_a_target_may_be_the_distribution_that_gives_the_truth_1() -> None:
+    plain = trace([({"a": 0.7, "b": 0.3}, "b"), ({"a": 0.7, "b": 0.3}, "a")])
+    one_hot = trace([({"a": 0.7, "b": 0.3}, {"a": 0.0, "b": 1.0}), ({"a": 0.7, "b": 0.3}, {"a": 1.0})])
+    for name in ("brier[y]", "ece[y]", "roc_auc[y:a]"):
+        assert score(plain, name) == score(one_hot, name)
+
+
 def test_no_probability_is_a_failed_step_with_the_worst_brier() -> None:
     walk = trace([(1.3, True), (..., True), (0.5, True)])
     scores = score_steps(walk, "brier[y]")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.tasks import Reading, from_dataset, from_file
@@ -197,3 +200,53 @@ def test_an_outcome_out_of_its_range() -> None:
 
     with pytest.raises(DataError, match=r"index 1, column 'y': 60\.0.*less than or equal to 50"):
         from_dataset([{"x": 1, "y": 50.0}, {"x": 2, "y": 60.0}], Ranged)
+
+
+TOKENS = st.sampled_from(
+    [
+        *("day", "rain", "sky", "1", "2", "2020-01-01", "sun", "hail", "nan", "inf", "1e999", "-0", "null", '"x"', " "),
+        *(",", ",", ",", "\n", "\n", "\r", '"', "'", ";", "\t", "\x00", "\ufeff", "\u2028", "é", "{", "}", "[", ":"),
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
+BYTES = st.one_of(st.binary(max_size=60), st.lists(TOKENS, max_size=40).map(lambda parts: "".join(parts).encode()))
+
+
+@given(content=BYTES, suffix=st.sampled_from(["csv", "tsv", "jsonl", "parquet", "csv.gz"]), header=st.booleans())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_it_is_read_or_refused_with_its_name(
+    content: bytes, suffix: str, header: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / f"my.{suffix}"
+    whole = (b"day,rain,sky\n" if header else b"") + content
+    path.write_bytes(gzip.compress(whole) if suffix == "csv.gz" and header else whole)
+    told = ""
+    try:
+        from_file(path, SKY, **NEXT).check()
+    except DataError as error:
+        told = str(error)
+    assert not told or f"my.{suffix}" in told
+
+
+@given(rows=st.lists(st.fixed_dictionaries({"day": JSON, "rain": JSON, "sky": JSON}), max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_whatever_a_cell_holds_it_is_read_or_refused_with_its_place(rows: list[dict[str, Any]]) -> None:
+    told = ""
+    try:
+        from_dataset(rows, SKY, **NEXT).check()
+    except DataError as error:
+        told = str(error)
+    assert not told or "dataset" in told
+
+
+def test_a_damaged_end_of_a_compressed_file(tmp_path: Path) -> None:
+    path = tmp_path / "my.csv.gz"
+    whole = gzip.compress((HEAD + "".join(f"{i},0,sun\n" for i in range(2000))).encode())
+    for damaged in (whole[:-20], whole[:200] + b"\xff" * 50 + whole[250:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"my\.csv\.gz"):
+            from_file(path, SKY, **NEXT)

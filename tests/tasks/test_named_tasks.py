@@ -37,7 +37,7 @@ def test_every_task_keeps_its_word(name: str) -> None:
     data = load_task(name)
     assert data.check() is data
     assert data.instructions
-    assert data.metrics
+    assert [metric.name for metric in data.scoring()] == list(data.metrics)
     assert data.floors
     json.dumps(data.describe())
     for sequence in data:

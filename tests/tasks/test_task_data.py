@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnprog.errors import ConfigurationError, DataError
@@ -37,6 +37,7 @@ shares = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda p: (p[0], p[1] *
 
 
 @given(lengths, shares, st.sampled_from(["auto", "steps", "sequences", "time"]))
+@settings(max_examples=60, deadline=None)
 def test_parts_put_together_are_the_whole(sizes: list[int], share: tuple[float, float], by: str) -> None:
     data = data_of(*sizes)
     parts = data.split(*share, by=by)  # type: ignore[arg-type]
@@ -50,6 +51,7 @@ def test_parts_put_together_are_the_whole(sizes: list[int], share: tuple[float, 
 
 
 @given(lengths, shares, st.data())
+@settings(max_examples=60, deadline=None)
 def test_a_split_by_time_puts_no_step_before_an_earlier_part(
     sizes: list[int], share: tuple[float, float], draw: st.DataObject
 ) -> None:
@@ -64,6 +66,7 @@ def test_a_split_by_time_puts_no_step_before_an_earlier_part(
 
 
 @given(lengths, st.data())
+@settings(max_examples=60, deadline=None)
 def test_whole_sequences_go_by_their_start(sizes: list[int], draw: st.DataObject) -> None:
     starts = tuple(draw.draw(st.permutations(range(len(sizes)))))
     parts = data_of(*sizes, starts=starts).split(0.5, 0.3, by="sequences")
@@ -72,6 +75,7 @@ def test_whole_sequences_go_by_their_start(sizes: list[int], draw: st.DataObject
 
 
 @given(lengths, st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
 def test_a_limit_keeps_the_beginning(sizes: list[int], n_steps: int) -> None:
     data = data_of(*sizes)
     limited = data.limit(n_steps)
@@ -106,6 +110,7 @@ def test_limits_and_shares_that_cannot_be() -> None:
         ([Sequence(id="s", steps=(Step(inputs={"x": 1}),))] * 2, "two sequences are called 's'"),
         ([Sequence(id="s", steps=())], "'s' is empty"),
         ([Sequence(id="s", steps=(Step(inputs={"z": 1}),))], r"'s', step 0: .*missing \['x'\] and unknown \['z'\]"),
+        ([Sequence(id="s", steps=(Step(inputs={"x": math.nan}),))], r"'s', step 0: inputs \['x'\] are not finite"),
         ([Sequence(id="s", steps=(Step(inputs={"x": 1}, target={"y": "c"}),))], "'s', step 0: output 'y' = 'c'"),
         ([Sequence(id="s", steps=(Step(inputs={"x": 1}, target={"y": "a", "z": 1}),))], "not typed as the task says"),
     ],
@@ -118,10 +123,10 @@ def test_data_that_does_not_fit_its_task(sequences: list[Sequence], told: str) -
 @pytest.mark.parametrize(
     ("output", "metric", "floor"),
     [
-        ("y: float", "mse", "persistence"),
-        ("y: int", "mse", "persistence"),
+        ("y: float", "mae[y]", "persistence"),
+        ("y: int", "mae[y]", "persistence"),
         ("y: bool", "accuracy", "persistence"),
-        ("y: list[str]", "acc@1", "persistence"),
+        ("y: list[str]", "acc@1[y]", "persistence"),
         ("y: str", "accuracy", "persistence"),
     ],
 )

@@ -36,7 +36,9 @@ class Floor(Cell):
 
     numeric_only = False
 
-    def __init__(self, task: TaskLike, start: Fields | None = None, sources: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, task: TaskLike, *, start: Fields | None = None, sources: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(as_task(task))
         self.sources = dict(sources or {})
         for output, source in self.sources.items():
@@ -46,7 +48,7 @@ class Floor(Cell):
                 )
         if self.numeric_only and not all(is_number(self.task, output) for output in self.task.outputs):
             raise ConfigurationError(f"{self.name} predicts numbers; the task is {self.task}; use majority for labels")
-        self.start = self._checked_start(dict(start or {}))
+        self.first = self._checked_first(dict(start or {}))
 
     def guess(self, output: str, state: State, inputs: Fields) -> JsonValue:
         """Return the answer for one output; ``None`` if nothing is known yet."""
@@ -65,7 +67,7 @@ class Floor(Cell):
         outputs: Fields = {}
         for output in self.task.outputs:
             value = self.guess(output, carry[output], inputs)
-            outputs[output] = self.start[output] if value is None else value
+            outputs[output] = self.first[output] if value is None else value
         return Answer(outputs=outputs)
 
     def learning(self, carry: dict[str, State], experience: Experience) -> Learned:
@@ -79,9 +81,9 @@ class Floor(Cell):
 
     def describe(self) -> Fields:
         """Return name, task and where the present values come from."""
-        return {**super().describe(), "sources": dict(self.sources), "start": dict(self.start)}
+        return {**super().describe(), "sources": dict(self.sources), "start": dict(self.first)}
 
-    def _checked_start(self, given: Fields) -> Fields:
+    def _checked_first(self, given: Fields) -> Fields:
         unknown = given.keys() - set(self.task.outputs)
         if unknown:
             raise ConfigurationError(f"{self.name}: start names {sorted(unknown)}, which the task does not predict")

@@ -46,7 +46,7 @@ class Majority(Floor):
         >>> from rnnprog.cells.base import Experience
         >>> from rnnprog.trace import Feedback
         >>> cell = Majority("rain: float -> tomorrow: Literal['sun', 'rain']")
-        >>> seen = Experience("0", {"rain": 1.0}, None, Feedback(kind="label", target={"tomorrow": "rain"}))
+        >>> seen = Experience("0", 0, {"rain": 1.0}, None, Feedback(kind="label", target={"tomorrow": "rain"}))
         >>> cell.predict(cell.learn(cell.initial(), seen).carry, {"rain": 0.0}).outputs
         {'tomorrow': 'rain'}
     """

@@ -21,7 +21,7 @@ class RunningMean(Floor):
         >>> carry = cell.initial()
         >>> for temp in (10.0, 20.0):
         ...     label = Feedback(kind="label", target={"temp": temp})
-        ...     carry = cell.learn(carry, Experience("0", {}, None, label)).carry
+        ...     carry = cell.learn(carry, Experience("0", 0, {}, None, label)).carry
         >>> cell.predict(carry, {"wind": 3.0}).outputs
         {'temp': 15.0}
     """

@@ -1,0 +1,55 @@
+"""64 sequences x 20 steps in flight with a 100 ms model, beside ``dspy.Evaluate`` over a hand loop of bare Predicts.
+
+Ideal: 60 calls in a row x 100 ms = 6 s. Target: at most 1.08x the ideal.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import dspy
+
+import rnnprog
+from benchmarks.engines import fixed_lm
+from benchmarks.walk_overhead import TASK, hand_walk, steps
+
+SEQUENCES, STEPS, LATENCY = 64, 20, 0.1
+
+
+class HandLoop(dspy.Module):
+    """Three bare Predict calls a step, for ``dspy.Evaluate``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.walk = hand_walk()
+
+    def forward(self, steps: list[Any]) -> dspy.Prediction:
+        return dspy.Prediction(memory=self.walk(steps))
+
+
+def main() -> None:
+    lm = fixed_lm(LATENCY)
+    ideal = 3 * STEPS * LATENCY
+    given = steps(STEPS)
+    program = rnnprog.RecurrentModule(rnnprog.Reflective(TASK))
+    sequences = [rnnprog.Sequence(id=str(i), steps=tuple(given)) for i in range(SEQUENCES)]
+    with dspy.context(lm=lm):
+        program(steps=given[:2])
+        start = time.perf_counter()
+        result = rnnprog.run(program, sequences, concurrency=SEQUENCES)
+        ours = time.perf_counter() - start
+        assert sum(usage.calls for usage in result.usage.values()) == 3 * SEQUENCES * STEPS
+        examples = [dspy.Example(steps=given).with_inputs("steps") for _ in sequences]
+        evaluate = dspy.Evaluate(
+            devset=examples, metric=lambda *_: 1.0, num_threads=SEQUENCES, display_progress=False, display_table=False
+        )
+        start = time.perf_counter()
+        evaluate(HandLoop())
+        theirs = time.perf_counter() - start
+    print(f"rnnprog.run / ideal: {ours / ideal:.3f}x (target 1.08x); {SEQUENCES * STEPS / ours:.0f} steps a second")
+    print(f"dspy.Evaluate over bare Predicts / ideal: {theirs / ideal:.3f}x")
+
+
+if __name__ == "__main__":
+    main()

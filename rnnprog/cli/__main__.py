@@ -1,0 +1,5 @@
+"""``python -m rnnprog.cli``."""
+
+from rnnprog.cli.app import main
+
+main()

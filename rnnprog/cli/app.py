@@ -1,0 +1,71 @@
+"""The app and its exit codes; heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from rnnprog.cli.run import run_command
+from rnnprog.cli.show import show_command
+
+__all__ = ["EXIT_DATA", "EXIT_INTERRUPTED", "EXIT_LM", "app", "main"]
+
+EXIT_DATA = 2
+EXIT_LM = 3
+EXIT_INTERRUPTED = 130
+
+# Commands whose rooms are heavy or optional: name -> (module, attribute, help).
+LATER = {
+    "latent": ("rnnprog.latent.cli", "app", "Trained memory in the latent space of a frozen encoder-decoder."),
+}
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Turn any frozen LLM into a recurrent predictor whose memory can be trusted.",
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run_command)
+app.command("show")(show_command)
+
+
+def _later(name: str, module: str, attribute: str, told: str) -> None:
+    """Add a command whose room is imported when it is called; all its arguments are its own to read."""
+
+    def forward(ctx: typer.Context) -> None:
+        room = getattr(import_module(module), attribute)
+        room(ctx.args, prog_name=f"rnnprog {name}", standalone_mode=False)
+
+    own = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command(name, help=told, context_settings=own)(forward)
+
+
+for _name, _where in LATER.items():
+    _later(_name, *_where)
+
+
+def main() -> None:
+    """Run the app; expected errors become one line on stderr and an exit code.
+
+    Exit codes: 0 done, 1 unexpected error, 2 bad data, arguments or configuration, 3 the model cannot be used,
+    130 interrupted (what was done is written).
+    """
+    from rnnprog.errors import LMUnavailableError, RnnprogError
+
+    try:
+        app()
+    except LMUnavailableError as error:
+        _say(error)
+        sys.exit(EXIT_LM)
+    except RnnprogError as error:
+        _say(error)
+        sys.exit(EXIT_DATA)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _say(error: Exception) -> None:
+    typer.secho(f"{type(error).__name__}: {error}", fg="red", err=True)

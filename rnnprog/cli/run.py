@@ -1,0 +1,124 @@
+"""``rnnprog run``: walk a program over data, watch it, and keep what happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from rnnprog.cli.models import EMBEDDED, model, options
+
+if TYPE_CHECKING:
+    from rnnprog.module import RecurrentModule
+    from rnnprog.tasks import TaskData
+
+__all__ = ["run_command"]
+
+_DATA = "Your own data"
+_MODEL = "Model"
+_WALK = "Walk"
+_OUT = "Output"
+
+
+def run_command(
+    data: Annotated[str, typer.Argument(help="A task (weather, sp500, regimes, ...) or a CSV, JSONL or Parquet file.")],
+    signature: Annotated[
+        Optional[str], typer.Option(help='e.g. "rain: float -> tomorrow: str"', rich_help_panel=_DATA)
+    ] = None,
+    target: Annotated[Optional[str], typer.Option(help="next:COLUMN or COLUMN", rich_help_panel=_DATA)] = None,
+    order_by: Annotated[
+        Optional[str], typer.Option(help="Column with the order of rows.", rich_help_panel=_DATA)
+    ] = None,
+    sequence_by: Annotated[
+        Optional[str], typer.Option(help="Column that names the sequence.", rich_help_panel=_DATA)
+    ] = None,
+    option: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="NAME=VALUE", help="Option of the task, e.g. target=temp_max.", rich_help_panel=_DATA),
+    ] = None,
+    limit: Annotated[
+        Optional[int], typer.Option(min=1, help="Steps to walk, over all sequences.", rich_help_panel=_WALK)
+    ] = None,
+    cell: Annotated[str, typer.Option(help="What predicts and learns.", rich_help_panel=_WALK)] = "reflective",
+    cell_option: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="NAME=VALUE", help="Setting of the cell, e.g. budget=256.", rich_help_panel=_WALK),
+    ] = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="Also walk the same prompt with an empty memory.", rich_help_panel=_WALK)
+    ] = False,
+    concurrency: Annotated[int, typer.Option(min=1, help="Sequences in flight.", rich_help_panel=_WALK)] = 8,
+    lm: Annotated[
+        str, typer.Option(help="embedded, openai/..., ollama_chat/..., replay:FILE", rich_help_panel=_MODEL)
+    ] = EMBEDDED,
+    lm_option: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Argument of dspy.LM, e.g. api_base=http://localhost:8000/v1.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    record: Annotated[
+        Optional[Path], typer.Option(help="Record every model call into this file.", rich_help_panel=_MODEL)
+    ] = None,
+    out: Annotated[
+        Optional[Path], typer.Option(help="Folder for trace.jsonl and page.html.", rich_help_panel=_OUT)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.", rich_help_panel=_OUT)
+    ] = False,
+) -> None:
+    """Walk a program over a task or over your own file: predict, learn from each outcome, keep a readable trace."""
+    from rnnprog.cli.walking import Walker
+
+    columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
+    task = _task(data, signature, columns, options(option or [], "--option"), limit)
+    program = _program(task, cell, options(cell_option or [], "--cell-option"))
+    walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json)
+    arms = {cell: walker.walk(program, keep=True)}
+    if control and not arms[cell].interrupted:
+        arms["empty_memory"] = walker.walk(_control(program, cell), keep=False)
+    walker.tell(arms, embedded=lm == EMBEDDED)
+    if arms[cell].interrupted:
+        raise typer.Exit(130)
+    if all(trace.error and not trace.records for trace in arms[cell].traces):
+        raise typer.Exit(1)
+
+
+def _task(
+    data: str, signature: str | None, columns: dict[str, str | None], given: dict[str, Any], limit: int | None
+) -> TaskData:
+    from rnnprog.errors import ConfigurationError
+    from rnnprog.tasks import from_file, load_task, task_names
+
+    if data in task_names() and signature is None:
+        named = [name for name, value in columns.items() if value is not None]
+        if named:
+            flags = ", ".join("--" + name.replace("_", "-") for name in named)
+            raise ConfigurationError(f"{flags} describe a file of your own, but {data!r} is a task; use --option")
+        loaded = load_task(data, **given)
+        return loaded.limit(n_steps=limit) if limit is not None else loaded
+    if signature is None:
+        if not Path(data).suffix:
+            load_task(data)  # no such task: its error names those that come near
+        raise ConfigurationError(
+            f"{data!r} is a file, so say what to predict: --signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" "
+            "--target next:COLUMN"
+        )
+    return from_file(data, signature, limit=limit, **{**columns, **given})
+
+
+def _program(task: TaskData, cell: str, settings: dict[str, Any]) -> RecurrentModule:
+    import rnnprog
+
+    return rnnprog.RecurrentModule(rnnprog.make_cell(cell, task.task, **settings))
+
+
+def _control(program: RecurrentModule, cell: str) -> RecurrentModule:
+    import rnnprog
+
+    if not isinstance(program.cell, rnnprog.Reflective):
+        raise rnnprog.ConfigurationError(f"--control holds the memory of a reflective cell empty; the cell is {cell!r}")
+    return rnnprog.RecurrentModule(rnnprog.EmptyMemory.of(program.cell))

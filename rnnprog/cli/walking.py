@@ -1,0 +1,101 @@
+"""Walking on behalf of a command: live progress, files as it goes, and the summary at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dspy
+from rich.console import Console
+
+from rnnprog.cells.floors import floors_for
+from rnnprog.errors import ConfigurationError
+from rnnprog.exam_result import Arm, ArmRun, MetricSpec
+from rnnprog.metrics import get_metric, summary
+from rnnprog.module import RecurrentModule
+from rnnprog.observer import TraceFile
+from rnnprog.report import build_walk
+from rnnprog.report.terminal import memory_panels, result_table
+from rnnprog.run import run
+from rnnprog.tasks import TaskData
+from rnnprog.trace import Result
+
+__all__ = ["Walker"]
+
+_STAND_IN = "The model is the embedded stand-in: it shows the machinery at work; its scores say nothing about LLMs."
+
+
+class Walker:
+    """Walks programs over one task with one model and tells about them.
+
+    Args:
+        task: the data.
+        lm: the model of all phases.
+        out: folder for ``trace.jsonl`` and ``page.html``; nothing is written without it.
+        concurrency: sequences in flight.
+        quiet: print one JSON object and nothing else.
+    """
+
+    def __init__(self, task: TaskData, lm: dspy.LM, out: Path | None, concurrency: int, *, quiet: bool) -> None:
+        self.task, self.lm, self.out, self.concurrency, self.quiet = task, lm, out, concurrency, quiet
+        self.console = Console(stderr=quiet)
+        self.metric = get_metric(task.metrics[0], field=task.task.outputs[0])
+        if out is not None and out.exists() and not out.is_dir():
+            raise ConfigurationError(f"--out {out} is a file; give a folder")
+
+    def walk(self, program: RecurrentModule, *, keep: bool) -> Result:
+        """Walk over all sequences; with ``keep`` every step goes into ``trace.jsonl`` as it is made."""
+        with dspy.context(lm=self.lm):
+            if self.out is None or not keep:
+                return self._run(program, None)
+            with TraceFile(self.out / "trace.jsonl") as file:
+                return self._run(program, file)
+
+    def _run(self, program: RecurrentModule, file: TraceFile | None) -> Result:
+        watch = not self.quiet and self.console.is_terminal
+        return run(program, self.task.sequences, concurrency=self.concurrency, observer=file, progress=watch)
+
+    def tell(self, arms: Mapping[str, Result], *, embedded: bool) -> None:
+        """Print table, memory before and after, and where the files are; or one JSON object."""
+        main = next(iter(arms.values()))
+        floors = self._floors(main)
+        page = self._page(main, floors)
+        lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
+        errors = {trace.sequence: trace.error for trace in main.traces if trace.error}
+        if self.quiet:
+            files = {"trace": str(self.out / "trace.jsonl"), "page": str(page)} if self.out else {}
+            told: dict[str, Any] = {"task": self.task.describe(), "model": self.lm.model, "arms": lines}
+            print(json.dumps({**told, "errors": errors, "interrupted": main.interrupted, "files": files}))
+            return
+        self.console.print(
+            f"[bold]{self.task.name}[/]: {self.task.about}. {self.task.n_steps:,} steps, {self.task.task}"
+        )
+        if embedded:
+            self.console.print(_STAND_IN, style="yellow")
+        if main.traces and isinstance(main.traces[0].initial, dict):
+            self.console.print(memory_panels(main.traces[0]))
+        self.console.print(result_table(arms, self.metric, floors))
+        for sequence, error in errors.items():
+            self.console.print(f"sequence {sequence} ended early: {error}", style="red", markup=False)
+        if self.out is not None:
+            self.console.print(f"trace: {self.out / 'trace.jsonl'}\npage:  {page}", markup=False, highlight=False)
+
+    def _floors(self, walked: Result) -> dict[str, Result]:
+        """Walk the floors over exactly the steps that were walked: they need no model."""
+        steps = {trace.sequence: len(trace) for trace in walked.traces}
+        sequences = [
+            s.model_copy(update={"steps": s.steps[: steps[s.id]]}) for s in self.task.sequences if steps.get(s.id)
+        ]
+        if not sequences:
+            return {}
+        wanted = [floor for floor in floors_for(self.task.task) if floor.name in self.task.floors]
+        return {floor.name: run(RecurrentModule(floor), sequences) for floor in wanted}
+
+    def _page(self, main: Result, floors: Mapping[str, Result]) -> Path | None:
+        if self.out is None or not any(trace.records for trace in main.traces):
+            return None
+        arms = [Arm(label=name, role="floor", runs=(ArmRun(result=result),)) for name, result in floors.items()]
+        spec = MetricSpec.of(self.metric)
+        return build_walk(main, self.out / "page.html", metric=spec, floors=arms, task=self.task.name)

@@ -1,0 +1,167 @@
+"""One row for each arm: score, calls, tokens, what the memory did, and how it recovers from errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnprog.exam_result import Arm, ExamResult, Figure
+from rnnprog.report.carry import carry_items
+from rnnprog.report.columns import FLAGS, Columns, Walk
+from rnnprog.report.intervals import mean_over_groups, share
+
+__all__ = ["ArmRow", "arm_rows"]
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """What the tables say about one arm.
+
+    Attributes:
+        label: name of the arm.
+        role: ``arm``, ``control`` or ``floor``.
+        score: mean score with interval.
+        last: score on the last step of each sequence.
+        steps: recorded steps, all seeds together.
+        sequences: different sequences.
+        seeds: runs.
+        failed: steps without a usable answer or update.
+        calls: model calls per step.
+        prompt_tokens: tokens sent per step.
+        completion_tokens: tokens received per step.
+        tokens_per_right: tokens for each right answer; ``None`` where the metric knows no right and wrong.
+        seconds: wall time of all runs together.
+        cost: money, as far as the provider's price list has it.
+        after_wrong: share right at the step after a wrong one.
+        after_right: share right at the step after a right one.
+        length_mean: mean memory length in tokens.
+        length_max: greatest memory length in tokens.
+        updates: updates of the memory that changed it.
+        verdicts: how often the guard decided what.
+        dropped: items that the budget removed.
+        retention: mean share of a memory's items that a rewrite keeps word for word; ``None`` if never recorded.
+    """
+
+    label: str
+    role: str
+    score: Figure
+    last: Figure
+    steps: int
+    sequences: int
+    seeds: int
+    failed: int
+    calls: float
+    prompt_tokens: float
+    completion_tokens: float
+    tokens_per_right: float | None
+    seconds: float
+    cost: float | None
+    after_wrong: Figure
+    after_right: Figure
+    length_mean: float | None
+    length_max: int | None
+    updates: int
+    dropped: int
+    verdicts: dict[str, int] = field(default_factory=dict)
+    retention: float | None = None
+
+    @property
+    def tokens(self) -> float:
+        """Tokens per step, sent and received."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+def arm_rows(exam: ExamResult, columns: Columns) -> list[ArmRow]:
+    """Return the rows in the order of the arms."""
+    by_arm: dict[int, list[Walk]] = {}
+    for walk in columns.walks:
+        by_arm.setdefault(walk.arm, []).append(walk)
+    return [_row(arm, by_arm.get(a, []), columns) for a, arm in enumerate(exam.arms)]
+
+
+def _row(arm: Arm, walks: list[Walk], columns: Columns) -> ArmRow:
+    where = [slice(walk.offset, walk.offset + len(walk)) for walk in walks]
+    index = np.concatenate([np.arange(s.start, s.stop) for s in where]) if where else np.zeros(0, np.int64)
+    flags, n = columns.flags[index], len(index)
+    right = int((flags & FLAGS["right"] > 0).sum())
+    tokens = columns.prompt_tokens[index].sum() + columns.completion_tokens[index].sum()
+    knows_right = bool((flags & (FLAGS["right"] | FLAGS["wrong"])).any())
+    length = columns.length[index]
+    length = length[length >= 0]
+    updates = [u for walk in walks for u in walk.trace.updates]
+    costs = [t.cost for run in arm.runs for t in run.result.timings.values() if t.cost is not None]
+    return ArmRow(
+        label=arm.label,
+        role=arm.role,
+        score=arm.figures.get("score") or _score(walks, columns),
+        last=arm.figures.get("last") or _last(walks, columns),
+        steps=n,
+        sequences=len({walk.trace.sequence for walk in walks}),
+        seeds=len(arm.runs),
+        failed=int((flags & FLAGS["failed"] > 0).sum()),
+        calls=float(columns.calls[index].mean()) if n else 0.0,
+        prompt_tokens=float(columns.prompt_tokens[index].mean()) if n else 0.0,
+        completion_tokens=float(columns.completion_tokens[index].mean()) if n else 0.0,
+        tokens_per_right=float(tokens / right) if knows_right and right else None,
+        seconds=sum(run.result.seconds for run in arm.runs),
+        cost=sum(costs) if costs else None,
+        after_wrong=arm.figures.get("after_wrong") or _after(where, columns, FLAGS["wrong"]),
+        after_right=arm.figures.get("after_right") or _after(where, columns, FLAGS["right"]),
+        length_mean=float(length.mean()) if len(length) else None,
+        length_max=int(length.max()) if len(length) else None,
+        updates=int((flags & FLAGS["changed"] > 0).sum()),
+        dropped=sum(len(u.dropped) for u in updates),
+        verdicts=dict(Counter(v.decision for u in updates for v in u.verdicts)),
+        retention=_retention(walks),
+    )
+
+
+def _score(walks: list[Walk], columns: Columns) -> Figure:
+    """Average over all steps; a sequence under several seeds is one unit, for its steps are not independent."""
+    names = {name: i for i, name in enumerate(dict.fromkeys(walk.trace.sequence for walk in walks))}
+    sums, counts = np.zeros(len(names)), np.zeros(len(names))
+    for walk in walks:
+        values = columns.score[walk.offset : walk.offset + len(walk)]
+        i = names[walk.trace.sequence]
+        sums[i] += np.nansum(values, dtype=np.float64)
+        counts[i] += int(np.isfinite(values).sum())
+    return mean_over_groups(sums, counts)
+
+
+def _retention(walks: list[Walk]) -> float | None:
+    """Mean over the updates that changed the memory of the share of items that survived word for word."""
+    kept: list[float] = []
+    for walk in walks:
+        items = carry_items(walk.trace.initial)
+        for update in walk.trace.updates:
+            if update.digest == update.parent:
+                continue
+            newer = carry_items(update.carry)
+            if items and newer is not None:
+                kept.append(len(items & newer) / len(items))
+            items = newer
+    return sum(kept) / len(kept) if kept else None
+
+
+def _last(walks: list[Walk], columns: Columns) -> Figure:
+    ends = [walk.offset + len(walk) - 1 for walk in walks if len(walk)]
+    scores: NDArray[np.float64] = columns.score[ends].astype(np.float64)
+    scores = scores[np.isfinite(scores)]
+    if not len(scores):
+        return Figure(value=None)
+    return mean_over_groups(scores, np.ones(len(scores)))
+
+
+def _after(where: list[slice], columns: Columns, flag: int) -> Figure:
+    """Share right at t + 1 given that step t bears ``flag``, within sequences."""
+    hits = n = 0
+    for span in where:
+        flags = columns.flags[span]
+        now, following = flags[:-1] & flag > 0, flags[1:]
+        judged = following & (FLAGS["right"] | FLAGS["wrong"]) > 0
+        hits += int((now & judged & (following & FLAGS["right"] > 0)).sum())
+        n += int((now & judged).sum())
+    return share(hits, n)

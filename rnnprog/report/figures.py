@@ -1,0 +1,154 @@
+"""Figures for papers, through matplotlib: learning curve, cost against score, memory length. Needs the extra ``exam``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnprog.errors import ConfigurationError
+from rnnprog.exam_result import ExamResult
+from rnnprog.report import numbers
+from rnnprog.report.arms import ArmRow, arm_rows
+from rnnprog.report.columns import columns_of
+from rnnprog.report.curves import Curve, learning_curves, length_curves
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURES", "save_figures"]
+
+FIGURES = ("learning", "cost", "memory")
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0568a", "#8a6d00", "#2f9fd8", "#6a51a3", "#444b54")
+_MARKERS = "os^Dv<>p"
+
+
+def save_figures(exam: ExamResult, folder: str | Path, formats: tuple[str, ...] = ("svg", "png")) -> list[Path]:
+    """Draw the figures of an exam and save them, one file for each figure and format.
+
+    Args:
+        exam: the result.
+        folder: where to; it is created.
+        formats: file endings that matplotlib knows: ``svg``, ``png``, ``pdf``.
+
+    Returns:
+        The paths written. A figure for which the exam has no data is left out.
+
+    Raises:
+        ConfigurationError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure as New
+    except ImportError as error:
+        raise ConfigurationError("figures need matplotlib; install it with: pip install 'rnnprog[exam]'") from error
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = columns_of(exam)
+    rows = arm_rows(exam, columns)
+    learning, lengths = learning_curves(columns, len(rows)), length_curves(columns, len(rows))
+    paths = []
+    style: dict[str, Any] = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.hashsalt": "rnnprog",
+    }
+    with rc_context(style):
+        for name in FIGURES:
+            figure = New(figsize=(5.2, 3.2), layout="constrained")
+            axes = figure.subplots()
+            if name == "cost":
+                drawn = _cost(axes, exam, rows)
+            else:
+                drawn = _curves(
+                    axes, exam, rows, learning if name == "learning" else lengths, scored=name == "learning"
+                )
+            if len(rows) > 1:
+                figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+            paths += [_save(figure, folder / f"{name}.{ending}") for ending in formats] if drawn else []
+    return paths
+
+
+def _curves(axes: Axes, exam: ExamResult, rows: list[ArmRow], curves: list[Curve], scored: bool) -> bool:
+    shown = [curve for curve in curves if rows[curve.arm].role != "floor"]
+    scale = 100 if scored and numbers.is_share(exam.metric) else 1
+    for curve in shown:
+        look = _look(rows, curve.arm)
+        axes.plot(curve.x, [scale * y for y in curve.y], label=rows[curve.arm].label, linewidth=1.6, **look)
+        band = [
+            (x, lo, hi)
+            for x, lo, hi in zip(curve.x, curve.low, curve.high, strict=True)
+            if lo is not None and hi is not None
+        ]
+        if band:
+            x, low, high = zip(*band, strict=True)
+            axes.fill_between(
+                x, [scale * v for v in low], [scale * v for v in high], color=look["color"], alpha=0.12, linewidth=0
+            )
+    for row in rows if scored else ():
+        if row.role == "floor" and row.score.value is not None:
+            axes.axhline(scale * row.score.value, color="#8b929c", linestyle=":", linewidth=1)
+            axes.annotate(
+                row.label,
+                (1, scale * row.score.value),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                color="#666",
+            )
+    axes.set_xlabel("step of the sequence")
+    axes.set_ylabel(_score_name(exam) if scored else "memory length (tokens)")
+    return bool(shown)
+
+
+def _cost(axes: Axes, exam: ExamResult, rows: list[ArmRow]) -> bool:
+    scale = 100 if numbers.is_share(exam.metric) else 1
+    from matplotlib.ticker import LogLocator
+
+    points = [(index, row) for index, row in enumerate(rows) if row.tokens > 0 and row.score.value is not None]
+    for index, row in points:
+        look, score = _look(rows, index), row.score
+        value = scale * (score.value or 0.0)
+        ends = (
+            None
+            if score.low is None or score.high is None
+            else [[value - scale * score.low], [scale * score.high - value]]
+        )
+        marker = "o" if row.role == "control" else _MARKERS[index % len(_MARKERS)]
+        axes.errorbar(
+            [row.tokens],
+            [value],
+            yerr=ends,
+            marker=marker,
+            color=look["color"],
+            capsize=2,
+            linestyle="none",
+            label=row.label,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
+    axes.margins(x=0.15, y=0.1)
+    axes.set_xlabel("tokens per step")
+    axes.set_ylabel(_score_name(exam))
+    return bool(points)
+
+
+def _look(rows: list[ArmRow], index: int) -> dict[str, Any]:
+    if rows[index].role == "control":
+        return {"color": "#6b7280", "linestyle": "--"}
+    rank = sum(row.role == "arm" for row in rows[:index])
+    return {"color": _COLOURS[rank % len(_COLOURS)], "linestyle": ("-", "-.", ":")[rank // len(_COLOURS) % 3]}
+
+
+def _score_name(exam: ExamResult) -> str:
+    unit = "%" if numbers.is_share(exam.metric) else exam.metric.unit
+    return exam.metric.name + (f" ({unit})" if unit else "")
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    # Without a date, equal results give equal files.
+    figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return path

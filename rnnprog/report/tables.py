@@ -1,0 +1,188 @@
+"""Tables as data, and their three dresses: HTML for the page, Markdown for an issue, LaTeX for a paper."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+from rnnprog.exam_result import ExamResult
+from rnnprog.report import numbers
+from rnnprog.report.arms import ArmRow
+
+__all__ = ["Table", "memory_table", "recovery_table", "result_table", "to_html", "to_latex", "to_markdown"]
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "°": r"\textdegree{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+_LATEX_SPECIAL = re.compile("|".join(re.escape(char) for char in _LATEX))
+_MARKDOWN_SPECIAL = re.compile(r"([\\|`*_<>\[\]])")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        title: what it shows.
+        columns: headings; the first column holds names, the others numbers.
+        rows: cells, one row an arm.
+        kinds: role of each row, so that control and floors can be set apart.
+        note: how to read it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    kinds: tuple[str, ...]
+    note: str = ""
+
+
+def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
+    """Return score, interval, difference from the control, and cost of each arm."""
+    said = {c.arm: c for c in exam.comparisons}
+    costs = any(row.cost is not None for row in rows)
+    cells = []
+    for row in rows:
+        c = said.get(row.label)
+        gap = numbers.points(c.difference, exam.metric) if c else "control" if row.role == "control" else "–"
+        p = numbers.p_value(c.p_adjusted if c.p_adjusted is not None else c.p_value) if c else "–"
+        asked = row.role != "floor"
+        line = [row.label, numbers.figure(row.score, exam.metric), numbers.score(row.last.value, exam.metric)]
+        line += [gap, p] if exam.comparisons else []
+        line += [numbers.count(v) if asked else "–" for v in (row.calls, row.prompt_tokens, row.completion_tokens)]
+        line += [numbers.count(row.tokens_per_right) if asked else "–"] if exam.metric.binary else []
+        line += [f"{row.cost:.4g}" if row.cost is not None else "–"] if costs else []
+        line += [f"{row.failed:,}", f"{row.steps:,}"]
+        cells.append(tuple(line))
+    columns = ["arm", f"{exam.metric.name} [95 %]", "last step"]
+    columns += ["vs control", "p"] if exam.comparisons else []
+    columns += ["calls / step", "tokens in / step", "tokens out / step"]
+    columns += ["tokens / right answer"] if exam.metric.binary else []
+    columns += ["cost"] if costs else []
+    columns += ["failed", "steps"]
+    methods = dict.fromkeys(row.score.method for row in rows if row.score.method)
+    tests = dict.fromkeys(c.test for c in exam.comparisons if c.test)
+    note = f"Intervals: {'; '.join(methods) or 'none'}."
+    note += f" Tests: {', '.join(tests)}." if tests else ""
+    if not exam.metric.binary and any(row.failed for row in rows):
+        note += " A step without an answer is charged what the metric says, by default the worst score of its run."
+    return Table("Results", tuple(columns), tuple(cells), tuple(row.role for row in rows), note)
+
+
+def recovery_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
+    """Return, for every arm, how often a step is right given that the step before it was wrong, or right."""
+    shown = [row for row in rows if row.after_wrong.value is not None or row.after_right.value is not None]
+    share = exam.metric.model_copy(update={"binary": True, "unit": ""})
+    cells = tuple(
+        (
+            row.label,
+            numbers.figure(row.after_wrong, share),
+            f"{row.after_wrong.n:,}",
+            numbers.figure(row.after_right, share),
+            f"{row.after_right.n:,}",
+        )
+        for row in shown
+    )
+    note = (
+        "Share of steps that are right, given the step before. Compare with the floors: after an error some steps come "
+        "right by themselves."
+    )
+    columns = ("arm", "right after a wrong step [95 %]", "n", "right after a right step [95 %]", "n")
+    return Table("Recovery from errors", columns, cells, tuple(row.role for row in shown), note)
+
+
+def memory_table(rows: list[ArmRow]) -> Table:
+    """Return what the memories did: length, changes, what the guard decided, what the budget removed."""
+    shown = [row for row in rows if row.updates or row.length_mean is not None or row.verdicts]
+    cells = tuple(
+        (
+            row.label,
+            numbers.count(row.length_mean),
+            numbers.count(row.length_max),
+            f"{row.updates:,}",
+            *(f"{row.verdicts.get(decision, 0):,}" for decision in ("repaired", "kept_old")),
+            f"{row.dropped:,}",
+            "–" if row.retention is None else f"{100 * row.retention:.1f} %",
+        )
+        for row in shown
+    )
+    columns = (
+        "arm",
+        "mean tokens",
+        "most tokens",
+        "versions",
+        "repaired",
+        "old one kept",
+        "items dropped",
+        "retention",
+    )
+    note = "Versions: steps after which the memory differed. Repaired and old one kept: decisions of the guard."
+    note += " Retention: share of items that a rewrite keeps word for word."
+    return Table("Memory", columns, cells, tuple(row.role for row in shown), note)
+
+
+def to_html(table: Table) -> str:
+    """Return the table as HTML; every cell is escaped.
+
+    Example:
+        >>> "<script>" in to_html(Table("t", ("a",), (("<script>",),), ("arm",)))
+        False
+    """
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.columns)
+    body = []
+    for row, kind in zip(table.rows, table.kinds, strict=True):
+        name, *cells = (html.escape(cell) for cell in row)
+        body.append(f'<tr class="{kind}"><th scope="row">{name}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
+    note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ""
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(table.title, quote=True)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{note}"
+    )
+
+
+def to_markdown(table: Table) -> str:
+    """Return the table in Markdown.
+
+    Example:
+        >>> print(to_markdown(Table("t", ("arm", "n"), (("a|b", "1"),), ("arm",))))
+        | arm | n |
+        |:--|--:|
+        | a\\|b | 1 |
+    """
+    lines = [_md_row(table.columns), "|:--" + "|--:" * (len(table.columns) - 1) + "|"]
+    lines += [_md_row(row) for row in table.rows]
+    return "\n".join(lines) + (f"\n\n{table.note}" if table.note else "")
+
+
+def to_latex(table: Table) -> str:
+    """Return the table in LaTeX, for the package booktabs.
+
+    Example:
+        >>> print(to_latex(Table("t", ("arm", "n"), (("a_b", "5 %"),), ("arm",))).splitlines()[4])
+        a\\_b & 5 \\% \\\\
+    """
+    lines = [r"\begin{tabular}{l" + "r" * (len(table.columns) - 1) + "}", r"\toprule"]
+    lines += [_tex_row(table.columns), r"\midrule", *(_tex_row(row) for row in table.rows), r"\bottomrule"]
+    return "\n".join([*lines, r"\end{tabular}"])
+
+
+def _md_row(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(_MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(cell.split())) for cell in cells) + " |"
+
+
+def _tex_row(cells: tuple[str, ...]) -> str:
+    return " & ".join(_LATEX_SPECIAL.sub(lambda m: _LATEX[m[0]], cell) for cell in cells) + r" \\"

@@ -1,0 +1,259 @@
+"""The exam's question: is an arm better than the control, on the same steps?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+from scipy import stats
+
+from rnnprog.errors import ConfigurationError
+from rnnprog.metrics.metric import Case, Metric
+from rnnprog.metrics.score import Scores
+from rnnprog.statistics.choose import Choice, choose_test
+from rnnprog.statistics.comparison import Comparison
+from rnnprog.statistics.correction import Correction, corrected
+from rnnprog.statistics.interval import Where, mean_interval
+from rnnprog.statistics.paired import TestResult, diebold_mariano, mcnemar, paired_permutation, wilcoxon
+from rnnprog.statistics.power import (
+    WILCOXON_EFFICIENCY,
+    detectable_by_error,
+    detectable_by_mcnemar,
+    detectable_by_sequences,
+)
+
+__all__ = ["Arm", "Rules", "compare"]
+
+Arm = Union[Scores, Sequence[Scores]]
+"""The scores of one run, or of several runs of the same arm with different seeds."""
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How comparisons are made; set before looking at the data.
+
+    Attributes:
+        where: ``"all"`` steps or the ``"last"`` of each sequence.
+        alpha: two-sided level of the tests; intervals cover ``1 - alpha``.
+        power: probability behind the smallest detectable difference.
+        correction: for the number of arms compared.
+        horizon: how many steps ahead was predicted; with delayed feedback the delay plus 1.
+        resamples: of bootstrap and permutation; a twentieth of it for corpus-level metrics.
+        seed: of bootstrap and permutation.
+    """
+
+    where: Where = "all"
+    alpha: float = 0.05
+    power: float = 0.8
+    correction: Correction = "holm"
+    horizon: int = 1
+    resamples: int = 9_999
+    seed: int = 0
+
+
+def compare(
+    control: Arm, arms: Mapping[str, Arm], control_name: str = "control", rules: Rules | None = None
+) -> list[Comparison]:
+    """Compare every arm with the control, step by step on the steps that both scored.
+
+    Several runs of an arm are averaged at each step first: more seeds make a figure steadier, they are not more data.
+    The test is chosen by :func:`rnnprog.statistics.choose_test`; the comparison carries its reason.
+
+    Args:
+        control: scores of the control.
+        arms: scores by name of the arm, under the same metric.
+        control_name: name of the control, for the reader.
+        rules: how to compare.
+
+    Raises:
+        ConfigurationError: the scores are of different metrics, or there is no run.
+    """
+    rules = rules or Rules()
+    pairs = {name: _pair(_runs(control, control_name), _runs(arm, name), rules) for name, arm in arms.items()}
+    results = {name: _test(pair, rules, max(len(arms), 1)) for name, pair in pairs.items()}
+    adjusted = corrected([result.test.p for result in results.values()], rules.correction)
+    tested = sum(not math.isnan(p) for p in adjusted)
+    return [
+        _comparison(name, control_name, pairs[name], results[name], p, tested, rules)
+        for name, p in zip(arms, adjusted, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    metric: Metric
+    old: list[np.ndarray]
+    new: list[np.ndarray]
+    cases: list[list[tuple[Case, Case]]]
+    unpaired: int
+    seeds: int
+
+    @property
+    def differences(self) -> list[np.ndarray]:
+        return [self.metric.sign * (b - a) for a, b in zip(self.old, self.new, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Tested:
+    choice: Choice
+    test: TestResult
+    gain: float
+    low: float
+    high: float
+    detectable: float
+
+
+def _runs(arm: Arm, name: str) -> list[Scores]:
+    runs = [arm] if isinstance(arm, Scores) else list(arm)
+    if not runs:
+        raise ConfigurationError(f"{name!r} has no run to compare")
+    if len({run.metric.name for run in runs}) > 1:
+        raise ConfigurationError(
+            f"the runs of {name!r} are scored by different metrics: {[r.metric.name for r in runs]}"
+        )
+    return runs
+
+
+def _pair(control: list[Scores], arm: list[Scores], rules: Rules) -> _Pair:
+    metric = control[0].metric
+    if metric.name != arm[0].metric.name:
+        raise ConfigurationError(f"cannot compare {arm[0].metric.name} with {metric.name}; score both by one metric")
+    old, new = _means(control), _means(arm)
+    both = [key for key in old if key in new]
+    sequences: dict[str, list[Key]] = {}
+    for key in both:
+        sequences.setdefault(key[0], []).append(key)
+    chosen = [keys[-1:] if rules.where == "last" else keys for keys in sequences.values()]
+    cases = [dict(zip(_keys(runs[0]), runs[0].cases, strict=True)) for runs in (control, arm)]
+    return _Pair(
+        metric,
+        [np.array([old[key] for key in keys]) for keys in chosen],
+        [np.array([new[key] for key in keys]) for keys in chosen],
+        [[(cases[0][key], cases[1][key]) for key in keys] for keys in chosen],
+        len(old) + len(new) - 2 * len(both),
+        min(len(control), len(arm)),
+    )
+
+
+def _keys(scores: Scores) -> list[Key]:
+    return [(case.sequence, case.t) for case in scores.cases]
+
+
+def _means(runs: list[Scores]) -> dict[Key, float]:
+    """Return the mean over runs of each step that every run scored, in order of sequence and time."""
+    tables = [dict(zip(_keys(run), run.values, strict=True)) for run in runs]
+    return {key: float(np.mean([t[key] for t in tables])) for key in tables[0] if all(key in t for t in tables)}
+
+
+def _test(pair: _Pair, rules: Rules, comparisons: int) -> _Tested:
+    steps = pair.differences
+    finite = all(np.isfinite(d).all() for d in steps)
+    if not steps or not finite:
+        why = "no step was scored in both arms" if not steps else "an arm without a single usable answer has no score"
+        nothing = TestResult("none", math.nan, math.nan, len(steps))
+        return _Tested(Choice("none", "steps", why), nothing, math.nan, math.nan, math.nan, math.nan)
+    shares = pair.metric.unit == "share" and bool(np.isin(np.concatenate(pair.old + pair.new), (0.0, 1.0)).all())
+    choice = choose_test(steps, shares, pair.metric.corpus is not None)
+    alpha = rules.alpha / comparisons if rules.correction == "holm" else rules.alpha
+    if choice.test == "corpus permutation" or (choice.test == "none" and pair.metric.corpus is not None):
+        return _corpus_test(pair, choice, rules, alpha)
+    over_sequences = choice.unit == "sequences"
+    d = np.array([x.mean() for x in steps]) if over_sequences else np.concatenate(steps)
+    test, detectable = _run_test(choice, pair, d, rules, alpha)
+    low, high = mean_interval(d, choice.unit, 1 - rules.alpha, min(rules.resamples, 2_000), rules.seed)
+    return _Tested(choice, test, float(d.mean()), low, high, detectable)
+
+
+def _run_test(choice: Choice, pair: _Pair, d: np.ndarray, rules: Rules, alpha: float) -> tuple[TestResult, float]:
+    if choice.test == "mcnemar":
+        old, new = np.concatenate(pair.old), np.concatenate(pair.new)
+        detectable = detectable_by_mcnemar(float(np.mean(old != new)), len(old), alpha, rules.power)
+        up = pair.metric.sign > 0
+        return mcnemar(old if up else 1 - old, new if up else 1 - new), detectable
+    if choice.test == "wilcoxon":
+        return wilcoxon(d), detectable_by_sequences(d, alpha, rules.power, WILCOXON_EFFICIENCY)
+    if choice.test == "paired permutation":
+        found = paired_permutation(d, rules.resamples, rules.seed)
+        return found, detectable_by_sequences(d, alpha, rules.power)
+    if choice.test == "diebold-mariano":
+        # Memory makes neighbouring differences alike beyond the horizon, so the variance looks further back.
+        reach = max(rules.horizon, math.floor(len(d) ** (1 / 3)) + 1)
+        found = diebold_mariano(d, min(reach, len(d) - 1), kernel="bartlett")
+        return found, detectable_by_error(found.error, len(d) - 1, alpha, rules.power)
+    return TestResult("none", math.nan, math.nan, len(d)), math.nan
+
+
+def _corpus_test(pair: _Pair, choice: Choice, rules: Rules, alpha: float) -> _Tested:
+    corpus, sign = pair.metric.corpus, pair.metric.sign
+    assert corpus is not None
+    rng = np.random.default_rng(rules.seed)
+    rounds, n = max(rules.resamples // 20, 99), len(pair.cases)
+
+    def gain(picked: list[list[tuple[Case, Case]]]) -> float:
+        old, new = ([case[side] for run in picked for case in run] for side in (0, 1))
+        return sign * (corpus(new) - corpus(old))
+
+    measured = gain(pair.cases)
+    if choice.test == "none":
+        test = TestResult("none", math.nan, math.nan, n)
+        return _Tested(choice, test, measured, math.nan, math.nan, math.nan)
+    flips = rng.random((rounds, n)) < 0.5
+    swapped = [
+        [[(b, a) for a, b in run] if flip else run for run, flip in zip(pair.cases, row, strict=True)] for row in flips
+    ]
+    extreme = sum(abs(gain(runs)) >= abs(measured) - 1e-12 for runs in swapped)
+    drawn = np.array([gain([pair.cases[i] for i in rng.integers(0, n, size=n)]) for _ in range(rounds)])
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(drawn, [rules.alpha / 2, 1 - rules.alpha / 2]) if len(drawn) else (math.nan, math.nan)
+    test = TestResult("paired permutation", measured, (extreme + 1) / (rounds + 1), n, float(np.std(drawn)))
+    detectable = float((stats.norm.isf(alpha / 2) + stats.norm.isf(1 - rules.power)) * test.error)
+    return _Tested(choice, test, measured, float(low), float(high), detectable or math.nan)
+
+
+def _comparison(
+    name: str, control: str, pair: _Pair, tested: _Tested, p: float, comparisons: int, rules: Rules
+) -> Comparison:
+    over = tested.choice.unit == "sequences"
+    corpus = pair.metric.corpus
+
+    def side(values: list[np.ndarray], which: int) -> float:
+        if not values:
+            return math.nan
+        if corpus is not None:
+            return corpus([case[which] for run in pair.cases for case in run])
+        return float(np.mean([v.mean() for v in values]) if over else np.concatenate(values).mean())
+
+    return Comparison(
+        arm=name,
+        control=control,
+        metric=pair.metric.name,
+        better=pair.metric.better,
+        arm_score=_known(side(pair.new, 1)),
+        control_score=_known(side(pair.old, 0)),
+        gain=_known(tested.gain),
+        low=_known(tested.low),
+        high=_known(tested.high),
+        level=1 - rules.alpha,
+        p=_known(tested.test.p),
+        p_corrected=_known(p),
+        correction=rules.correction,
+        comparisons=comparisons,
+        test=tested.test.test,
+        reason=tested.choice.reason,
+        unit=tested.choice.unit,
+        n=tested.test.n,
+        unpaired=pair.unpaired,
+        alpha=rules.alpha,
+        detectable=_known(tested.detectable),
+        power=rules.power,
+        seeds=pair.seeds,
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

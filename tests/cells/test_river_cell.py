@@ -1,0 +1,151 @@
+"""A River cell keeps a cell's promises: old carries stay what they were, the carry is JSON, learning off is frozen."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+import rnnprog
+from rnnprog.cells.base import Experience
+from rnnprog.cells.river_cell import RiverCarry, RiverCell
+from rnnprog.errors import ConfigurationError
+from rnnprog.trace import Feedback, Fields, Step
+
+pytest.importorskip("river", reason="needs the extra river: pip install 'rnnprog[exam]'")
+from river import dummy, linear_model, preprocessing, stats, tree
+
+TASK = "wind: float, rain: float -> temp: float"
+CLASSES = "wind: float, rain: float -> sky: Literal['sun', 'rain', 'snow']"
+
+
+def regressor() -> Any:
+    return preprocessing.StandardScaler() | linear_model.LinearRegression()
+
+
+def seen(t: int, truth: Any, field: str = "temp") -> Experience:
+    feedback = Feedback(kind="label", target={field: truth})
+    return Experience(str(t), t, {"wind": float(t % 5), "rain": float(t % 3)}, None, feedback)
+
+
+def grown(cell: RiverCell, n: int) -> list[RiverCarry]:
+    carries = [cell.initial()]
+    for t in range(n):
+        carries.append(cell.learn(carries[-1], seen(t, 3.0 * (t % 5))).carry)
+    return carries
+
+
+X: Fields = {"wind": 4.0, "rain": 2.0}
+
+
+def test_every_older_carry_still_predicts_as_it_did() -> None:
+    cell = RiverCell(TASK, regressor())
+    carry, answers, carries = cell.initial(), [], []
+    for t in range(12):
+        answers.append(cell.predict(carry, X).outputs)
+        carries.append(carry)
+        carry = cell.learn(carry, seen(t, 3.0 * (t % 5))).carry
+    assert [cell.predict(old, X).outputs for old in carries] == answers
+    assert len({json.dumps(a) for a in answers}) > 6
+
+
+def test_branches_from_one_carry_do_not_touch_each_other() -> None:
+    cell = RiverCell(TASK, regressor())
+    trunk = grown(cell, 5)[-1]
+    left = cell.learn(trunk, seen(5, 100.0)).carry
+    right = cell.learn(trunk, seen(5, -100.0)).carry
+    again = cell.learn(trunk, seen(5, 100.0)).carry
+    assert cell.predict(left, X).outputs == cell.predict(again, X).outputs
+    assert cell.predict(left, X).outputs != cell.predict(right, X).outputs
+    assert cell.digest(left) == cell.digest(again) != cell.digest(right)
+    assert trunk.length == 5
+
+
+def test_json_round_trip_and_deep_copy() -> None:
+    cell = RiverCell(TASK, regressor())
+    carry = grown(cell, 8)[-1]
+    loaded = cell.load_carry(json.loads(json.dumps(cell.dump_carry(carry))))
+    assert loaded == carry
+    assert cell.predict(loaded, X).outputs == cell.predict(carry, X).outputs
+    copied = copy.deepcopy(carry)
+    cell.learn(copied, seen(8, 50.0))
+    assert cell.predict(carry, X).outputs == cell.predict(loaded, X).outputs
+
+
+def test_going_on_costs_no_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = RiverCell(TASK, regressor())
+    replays: list[int] = []
+    trained = cell._trained
+
+    def counted(examples: list[Any]) -> Any:
+        replays.append(len(examples))
+        return trained(examples)
+
+    monkeypatch.setattr(cell, "_trained", counted)
+    carries = grown(cell, 30)
+    cell.predict(carries[-1], X)
+    assert replays == []
+    cell.predict(carries[10], X)
+    assert replays == [10]
+
+
+def test_no_label_no_learning_and_the_prototype_is_never_touched() -> None:
+    model = regressor()
+    before = repr(model["LinearRegression"].weights)
+    cell = RiverCell(TASK, model)
+    carry = grown(cell, 3)[-1]
+    assert cell.learn(carry, Experience("x", 9, X, None, None)).carry is carry
+    assert repr(model["LinearRegression"].weights) == before
+
+
+def test_with_learning_off_the_carry_never_changes() -> None:
+    steps = [Step(inputs={"wind": float(t), "rain": 0.0}, target={"temp": 2.0 * t}) for t in range(6)]
+    walk = rnnprog.RecurrentModule(RiverCell(TASK, regressor()), learning=False)(steps=steps)
+    assert walk.memory.length == 0
+    assert {output["temp"] for output in walk.outputs} == {0.0}
+
+
+def test_a_warm_start_is_kept() -> None:
+    model = dummy.StatisticRegressor(stats.Mean())
+    model.learn_one(X, 10.0)
+    cell = RiverCell(TASK, model)
+    assert cell.predict(cell.initial(), X).outputs == {"temp": 10.0}
+
+
+def test_classes_probabilities_and_the_first_answer() -> None:
+    cell = RiverCell(CLASSES, tree.HoeffdingTreeClassifier())
+    assert cell.predict(cell.initial(), X).outputs == {"sky": "sun"}
+    carry = cell.initial()
+    for t in range(20):
+        carry = cell.learn(carry, seen(t, "rain" if t % 3 else "snow", "sky")).carry
+    answer = cell.predict(carry, X)
+    assert answer.outputs == {"sky": "rain"}
+    assert answer.prediction is not None
+    assert sum(answer.prediction.probabilities.values()) == pytest.approx(1.0)
+    many = RiverCell("wind: float, rain: float -> sky: dict[str, float]", tree.HoeffdingTreeClassifier())
+    learned = many.learn(many.initial(), seen(0, {"sun": 0.0, "rain": 1.0}, "sky")).carry
+    assert many.predict(learned, X).outputs == {"sky": {"rain": 1.0}}
+
+
+def test_sequences_walked_together_equal_sequences_walked_alone() -> None:
+    sequences = [
+        rnnprog.Sequence(
+            id=name,
+            steps=tuple(Step(inputs={"wind": float(t), "rain": 1.0}, target={"temp": f * t}) for t in range(30)),
+        )
+        for name, f in (("a", 1.0), ("b", -2.0), ("c", 0.5))
+    ]
+    program = rnnprog.RecurrentModule(RiverCell(TASK, regressor()))
+    together = rnnprog.run(program, sequences, concurrency=3).traces
+    assert together == tuple(rnnprog.run(program, [s]).traces[0] for s in sequences)
+
+
+def test_wrong_use_says_so() -> None:
+    with pytest.raises(ConfigurationError, match="one output"):
+        RiverCell("a: float -> b: float, c: float", regressor())
+    with pytest.raises(ConfigurationError, match="not its class"):
+        RiverCell(TASK, object())
+    with pytest.raises(ConfigurationError, match="predicts none"):
+        RiverCell("a: float -> b: dict[str, float]", linear_model.LinearRegression())

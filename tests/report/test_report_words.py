@@ -1,0 +1,130 @@
+"""Verdicts, tables and numbers as they are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rnnprog.exam_result import Arm, ArmRun, Comparison, ExamResult, MetricSpec
+from rnnprog.report import numbers
+from rnnprog.report.arms import ArmRow, arm_rows
+from rnnprog.report.columns import columns_of
+from rnnprog.report.sample import NOTE, sample_exam
+from rnnprog.report.tables import Table, memory_table, recovery_table, result_table, to_html, to_latex, to_markdown
+from rnnprog.report.verdict import headline, statements
+from rnnprog.trace import Result, StepRecord, Trace
+
+
+def rows_of(exam: ExamResult) -> list[ArmRow]:
+    return arm_rows(exam, columns_of(exam))
+
+
+def arm(label: str, said: str, role: Any = "arm") -> Arm:
+    records = tuple(
+        StepRecord(t=t, id=str(t), inputs={}, prediction={"y": s}, target={"y": "a"}) for t, s in enumerate(said)
+    )
+    return Arm(label=label, role=role, runs=(ArmRun(result=Result(traces=(Trace(sequence="s", records=records),))),))
+
+
+def compared(**values: Any) -> ExamResult:
+    comparison = Comparison(arm="new", control="old", **values)
+    return ExamResult(task="t", arms=(arm("new", "aab"), arm("old", "abb", "control")), comparisons=(comparison,))
+
+
+def test_a_gain_is_said_first() -> None:
+    exam = compared(difference=0.1, low=0.02, high=0.18, p_adjusted=0.01, test="McNemar", verdict="gain")
+    assert headline(exam, rows_of(exam)) == "new beats old: +10.0 points [+2.0, +18.0]."
+    told = statements(exam, rows_of(exam))
+    assert told[0].text == "new: a gain over old, +10.0 points [+2.0, +18.0], McNemar p = 0.01 (corrected)."
+
+
+def test_no_evidence_is_called_so_and_says_what_could_have_been_missed() -> None:
+    exam = compared(difference=0.1, p_value=0.4, detectable=0.2)
+    assert headline(exam, rows_of(exam)) == "No evidence that any of 1 arms beats old."
+    assert statements(exam, rows_of(exam))[0].text.endswith(
+        "A true difference below 20.0 points could well have been missed."
+    )
+
+
+def test_a_positive_difference_alone_is_never_called_a_gain() -> None:
+    exam = compared(difference=0.9)
+    told = headline(exam, rows_of(exam)) + statements(exam, rows_of(exam))[0].text
+    assert "gain" not in told.replace("no evidence of a gain", "")
+    assert "new beats" not in told
+
+
+def test_a_loss_is_counted() -> None:
+    exam = compared(difference=-0.2, verdict="loss")
+    assert headline(exam, rows_of(exam)) == "No evidence that any of 1 arms beats old; 1 does worse."
+
+
+def test_words_of_the_exam_are_taken_as_they_are() -> None:
+    exam = compared(difference=0.1, verdict="gain", words="As the exam says.")
+    assert statements(exam, rows_of(exam))[0].text == "As the exam says."
+
+
+def test_arms_below_the_best_floor_are_named() -> None:
+    exam = ExamResult(task="t", arms=(arm("good", "aaa"), arm("poor", "abb"), arm("rule", "aab", "floor")))
+    told = [s.text for s in statements(exam, rows_of(exam)) if s.kind == "floor"]
+    assert told == ["Best floor, without any model: rule, 66.7 %; not above it: poor."]
+
+
+def test_with_errors_the_lowest_floor_is_the_best() -> None:
+    def number(label: str, error: float, role: Any = "arm") -> Arm:
+        record = StepRecord(t=0, id="0", inputs={}, prediction={"y": 10 + error}, target={"y": 10.0})
+        return Arm(
+            label=label, role=role, runs=(ArmRun(result=Result(traces=(Trace(sequence="s", records=(record,)),))),)
+        )
+
+    arms = (number("cell", 2.0), number("far", 5.0, "floor"), number("near", 1.0, "floor"))
+    exam = ExamResult(task="t", metric=MetricSpec.of("mae[y]", unit="mm"), arms=arms)
+    told = statements(exam, rows_of(exam))[0].text
+    assert told == "Best floor, without any model: near, 1 mm; not above it: cell."
+
+
+def test_the_note_and_a_single_walk() -> None:
+    exam = sample_exam(2, 5, 1)
+    assert statements(exam, rows_of(exam))[-1].text == NOTE
+    alone = ExamResult(task="t", arms=(arm("cell", "aab"),))
+    assert headline(alone, rows_of(alone)) == "cell: accuracy 66.7 % over 3 steps."
+
+
+def test_nothing_scored() -> None:
+    record = StepRecord(t=0, id="0", inputs={}, prediction={"y": 1})
+    run = ArmRun(result=Result(traces=(Trace(sequence="s", records=(record,)),)))
+    exam = ExamResult(task="t", arms=(Arm(label="a", runs=(run,)),))
+    assert headline(exam, rows_of(exam)).startswith("Nothing was scored")
+
+
+def test_result_table_has_every_arm_and_its_floor_asks_no_model() -> None:
+    exam = sample_exam(6, 10, 2)
+    table = result_table(exam, rows_of(exam))
+    assert [row[0] for row in table.rows] == [a.label for a in exam.arms]
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    assert table.rows[-1][table.columns.index("calls / step")] == "–"
+    assert table.rows[3][table.columns.index("vs control")] == "control"
+    assert "McNemar" in table.note
+
+
+def test_recovery_is_given_for_every_arm_and_floor() -> None:
+    exam = sample_exam(6, 10, 1)
+    assert [row[0] for row in recovery_table(exam, rows_of(exam)).rows] == [a.label for a in exam.arms]
+    assert len(memory_table(rows_of(exam)).rows) == 2
+
+
+def test_tables_escape_in_every_dress() -> None:
+    table = Table("t", ("arm", "n"), (("<b>&_%#${}|~^\\", "1"),), ("arm",), note="<i>")
+    assert "<b>" not in to_html(table)
+    assert "<i>" not in to_html(table)
+    assert r"\<b\>&\_%#${}\|~^\\" in to_markdown(table)
+    assert r"\textless{}b\textgreater{}\&\_\%\#\$\{\}|\textasciitilde{}\textasciicircum{}\textbackslash{}" in to_latex(
+        table
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "–"), (0.0, "0"), (99.94, "99.9"), (1234567.0, "1,234,567"), (0.25, "0.2")]
+)
+def test_counts(value: float | None, text: str) -> None:
+    assert numbers.count(value) == text
