@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnprog.optimizers.candidate import Candidate
     from rnnprog.optimizers.estimate import Estimate
+    from rnnprog.optimizers.gepa import GepaTuner
     from rnnprog.optimizers.ledger import Entry, Ledger
     from rnnprog.optimizers.objective import Objective
     from rnnprog.optimizers.options import Option, Pool
@@ -32,6 +33,7 @@ _WHERE = {
     "Demos": "parts",
     "Entry": "ledger",
     "Estimate": "estimate",
+    "GepaTuner": "gepa",
     "HalvingPruner": "pruning",
     "Instructions": "parts",
     "Ledger": "ledger",
@@ -63,6 +65,7 @@ __all__ = [
     "Demos",
     "Entry",
     "Estimate",
+    "GepaTuner",
     "HalvingPruner",
     "Instructions",
     "Ledger",

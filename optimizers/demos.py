@@ -102,7 +102,7 @@ def propose_demos(request: Request) -> tuple[list[Option], list[str]]:
         demos = cut_demos(walked.trace, t, cell)
         if demos is not None:
             cut.append((f"{walked.item.id} step {t}", demos))
-    options = []
+    options: list[Option] = []
     for n, label in enumerate(request.labels):
         chosen = cut[n * request.part.size : (n + 1) * request.part.size]
         if not chosen:

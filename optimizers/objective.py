@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Union
+from typing import Any, Literal, Union, cast
 
 import dspy
 import numpy as np
@@ -22,7 +22,7 @@ _DIGITS = 10
 StepWeights = Union[Sequence[float], Callable[[int, int], float]]
 MetricLike = Union[str, Metric, Callable[..., Any]]
 
-MEASURES = {
+MEASURES: dict[str, Literal["minimize", "maximize"]] = {
     "score": "maximize",
     "calls": "minimize",
     "tokens": "minimize",
@@ -96,7 +96,7 @@ class Objective:
         return getattr(self.metric, "__name__", None) or type(self.metric).__name__
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["minimize", "maximize"]]:
         """Direction of each objective, as Optuna spells it."""
         return [MEASURES[name] for name in self.objectives]
 
@@ -189,11 +189,11 @@ class Objective:
     def _corpus_score(self, entries: Sequence[Entry]) -> float:
         assert isinstance(self.metric, Metric)
         assert self.metric.corpus is not None
-        cases = [
-            Case(f"{entry.sequence}/{entry.rollout}", int(t), prediction, target)
-            for entry in entries
-            for t, prediction, target in entry.cases  # type: ignore[misc, union-attr]
-        ]
+        cases = []
+        for entry in entries:
+            for kept in entry.cases:
+                t, prediction, target = cast(tuple[int, Any, Any], kept)
+                cases.append(Case(f"{entry.sequence}/{entry.rollout}", t, prediction, target))
         return self.metric.sign * self.metric.corpus(cases) if cases else math.nan
 
 

@@ -12,6 +12,7 @@ import dspy
 from dspy.teleprompt import Teleprompter
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
+from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.optimizers.data import DataLike, Item, fingerprint, items_of, split
@@ -35,7 +36,7 @@ from rnnprog.optimizers.workers import Worker
 __all__ = ["OptunaTuner"]
 
 
-class OptunaTuner(Teleprompter):  # type: ignore[misc]
+class OptunaTuner(Teleprompter):
     """Tunes the words of a recurrent program, and its memory's settings, with Optuna.
 
     Stands where ``dspy.MIPROv2`` or ``dspy.GEPA`` stand, also inside ``dspy.BetterTogether``. Every evaluation is
@@ -164,7 +165,7 @@ class OptunaTuner(Teleprompter):  # type: ignore[misc]
     ) -> Search:
         pruner = make_pruner(self.pruner if self.objective.single else "none", len(val))
         storage = open_storage(self.storage, self.folder)
-        identity = {
+        identity: dict[str, JsonValue] = {
             "space": space.digest,
             "objective": json.dumps(self.objective.describe(), sort_keys=True),
             "sequences": fingerprint(val),

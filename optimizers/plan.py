@@ -124,7 +124,7 @@ class Board:
 
     def close_round(self, number: int, trials: list[dict[str, Any]], rejected: list[str]) -> None:
         """Say that a round is over, and which trials it asks for."""
-        data = {"trials": trials, "rejected": rejected}
+        data: Any = {"trials": trials, "rejected": rejected}
         self.study._storage.set_study_system_attr(self.study._study_id, f"{_ROUND}{number}", data)
 
     def held_by_other(self, place: int) -> bool:

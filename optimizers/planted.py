@@ -1,10 +1,10 @@
 """A world with a known best text, to measure tuners in: what they find, and with how many calls.
 
-A stand-in model answers a small classification task. How often it is right depends on which *planted* sentences stand in
-the instructions of its phases, and on what the memory came to hold because of them; everything else about the texts
-is ignored. Errors are drawn once for each observation, so a better candidate is right wherever a worse one is, up to
-interactions. Asked to write an instruction, by whichever optimizer, it adds a random sentence: planted, harmful or idle.
-So all optimizers have the same writer, and only the way they search differs.
+A stand-in model answers a small classification task. How often it is right depends on which *planted* sentences stand
+in the instructions of its phases, and on what the memory came to hold because of them; everything else about the texts
+is ignored. Errors are drawn once for each observation, so a better candidate is right wherever a worse one is. Asked to
+write an instruction, by whichever optimizer, it adds a random sentence: planted, harmful or idle. So all optimizers
+have the same writer, and only the way they search differs.
 
 Nothing here says anything about language models.
 """
@@ -63,7 +63,7 @@ SENTENCES: dict[str, dict[str, float]] = {
         "Write one note a line.": 0.0,
     },
 }
-"""Sentences by phase, and what each adds to the probability of a right answer (through the memory, for the last two)."""
+"""Sentences by phase, and what each adds to the probability of a right answer; for the last two through the memory."""
 
 BASE = 0.36
 BEST = BASE + sum(gain for by in SENTENCES.values() for gain in by.values() if gain > 0)

@@ -39,7 +39,7 @@ _MARKER = re.compile(r"\[\[\s*##")
 _LEAST, _MOST = 20, 4.0  # characters; times the length of the text that is replaced, or 4000 characters
 
 
-class ProposeInstruction(dspy.Signature):  # type: ignore[misc]
+class ProposeInstruction(dspy.Signature):
     """A program works through a series step by step with a frozen language model. At each step one phase answers from
     short notes, one reflects on the outcome, one rewrites the notes. You improve the instruction of one phase.
     Read the walks: find where the first error came and why, what the critique made of it, what the notes kept or lost

@@ -51,7 +51,7 @@ class Results:
         program.score = rows[0]["score"] if rows else None
         program.stopped = self.search.stopped
         self._save(best)
-        return program  # type: ignore[no-any-return]
+        return program
 
     def _rows(self) -> list[dict[str, Any]]:
         rows = []

@@ -22,6 +22,8 @@ from rnnprog.trace import Usage
 
 __all__ = ["Budget", "OutOfBudgetError", "Purse", "PurseMeter", "Spent"]
 
+_HISTORY = 200  # calls that dspy keeps for each predictor; its default would hold 10,000 whole prompts
+
 
 class Budget(Value):
     """What a search may cost; ``None`` sets no limit. It covers evaluations, proposals and models inside metrics.
@@ -129,7 +131,8 @@ class Purse:
         """Count every model call made inside, also in dspy's own threads; yields the meter of these calls."""
         meter = PurseMeter(self)
         callbacks = [*dspy.settings.get("callbacks", []), self._gate]
-        with dspy.context(callbacks=callbacks), meter.listening():
+        kept = min(dspy.settings.max_history_size, _HISTORY)
+        with dspy.context(callbacks=callbacks, max_history_size=kept), meter.listening():
             yield meter
 
 
@@ -153,7 +156,7 @@ class PurseMeter(Meter):
         return total
 
 
-class _Gate(BaseCallback):  # type: ignore[misc]
+class _Gate(BaseCallback):
     """Stands in front of every model call."""
 
     def __init__(self, purse: Purse) -> None:

@@ -51,7 +51,7 @@ def propose_orders(request: Request) -> tuple[list[Option], list[str]]:
     random.Random(request.seed).shuffle(open_orders)
     reasons = _reasons([findings(walked.trace) for walked in request.walks])
     open_orders.sort(key=lambda name: name not in reasons)  # stable: what the walks speak for comes first
-    wanted = [(name,) for name in open_orders]
+    wanted: list[tuple[str, ...]] = [(name,) for name in open_orders]
     wanted += [pair for pair in combinations(open_orders, 2) if _OPPOSED.get(pair[0]) != pair[1]]
     known = {str(option.value) for option, _ in request.tried}
     options: list[Option] = []

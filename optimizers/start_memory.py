@@ -12,12 +12,12 @@ from rnnprog.cells.reflective import Reflective
 from rnnprog.errors import MemoryFormatError
 from rnnprog.memory import Memory
 from rnnprog.optimizers.options import Option
-from rnnprog.optimizers.rounds import Request
+from rnnprog.optimizers.rounds import Request, Walked
 
 __all__ = ["DistilNotes", "propose_start_memory"]
 
 
-class DistilNotes(dspy.Signature):  # type: ignore[misc]
+class DistilNotes(dspy.Signature):
     """Several series of the same kind were worked through, each with notes of its own. Write the notes that one should
     start a new, unseen series with: what held in all or most of them. Leave out what was particular to one series:
     its names, its counts, its order of events. Use exactly the headings in `headings`, each as a line that starts
@@ -93,10 +93,9 @@ def _shared(memories: list[Memory]) -> Memory:
     return shared
 
 
-def _written(finals: list[tuple[object, Memory]], cell: Reflective, lm: dspy.LM) -> Memory:
+def _written(finals: list[tuple[Walked, Memory]], cell: Reflective, lm: dspy.LM) -> Memory:
     notes = "\n\n".join(
-        f"Series {getattr(walked, 'item').id}, score {getattr(walked, 'score'):.3f}:\n{memory.render()}"  # noqa: B009
-        for walked, memory in finals
+        f"Series {walked.item.id}, score {walked.score:.3f}:\n{memory.render()}" for walked, memory in finals
     )
     settings = cell.settings.value
     with dspy.context(lm=lm):

@@ -12,7 +12,7 @@ import re
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Literal, Union
 from urllib.parse import urlsplit
 
 import optuna
@@ -23,6 +23,7 @@ from rnnprog.errors import ConfigurationError, RnnprogError
 
 __all__ = ["StorageError", "StorageLike", "guard_study", "open_storage", "open_study"]
 
+Direction = Literal["minimize", "maximize"]
 StorageLike = Union[str, Path, BaseStorage, None]
 JOURNAL = "journal.log"
 _IDENTITY = "rnnprog:identity"
@@ -168,7 +169,12 @@ def _grpc(url: str) -> BaseStorage:
 
 
 def open_study(
-    storage: BaseStorage, name: str, directions: list[str], sampler: Any, pruner: Any, identity: dict[str, JsonValue]
+    storage: BaseStorage,
+    name: str,
+    directions: list[Direction],
+    sampler: Any,
+    pruner: Any,
+    identity: dict[str, JsonValue],
 ) -> optuna.Study:
     """Create a study, or go on with the one of that name.
 
@@ -226,7 +232,7 @@ def storage_errors() -> tuple[type[BaseException], ...]:
 
     errors: list[type[BaseException]] = [optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError]
     try:
-        import grpc
+        import grpc  # type: ignore[import-untyped]
     except ImportError:  # pragma: no cover - depends on the installation
         pass
     else:

@@ -12,7 +12,7 @@ from rnnprog.memory import Memory, Value
 from rnnprog.signatures import as_text
 from rnnprog.trace import StepRecord, Trace
 
-__all__ = ["Findings", "findings", "tell_walk", "was_right"]
+__all__ = ["Findings", "findings", "tell_step", "tell_walk", "was_right"]
 
 _BEFORE, _AFTER = 1, 2  # steps told around each turning point
 _LINE = 400  # characters of one field
@@ -122,14 +122,15 @@ def tell_walk(trace: Trace, score: float, budget: int = 6000) -> str:
     shown = sorted({s for t in turning for s in range(max(0, t - _BEFORE), min(len(trace), t + _AFTER))})
     text = "\n".join(lines)
     for t in shown or range(min(3, len(trace))):
-        step = _tell_step(trace, t)
+        step = tell_step(trace, t)
         if len(text) + len(step) > budget:
             return text + "\n(further steps left out)"
         text += "\n" + step
     return text
 
 
-def _tell_step(trace: Trace, t: int) -> str:
+def tell_step(trace: Trace, t: int) -> str:
+    """Return one step as text: the memory before it, what was seen, answered and true, the critique, notes changed."""
     record = trace.records[t]
     right = {True: "right", False: "WRONG", None: "not known"}[was_right(record)]
     lines = [f"--- step {record.t} ({right})"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from rnnprog.optimizers.planted import planted_lm, planted_program
 from rnnprog.module import RecurrentModule
+from rnnprog.optimizers.planted import planted_lm, planted_program
 
 ROOT = Path(__file__).parents[2]
 
