@@ -195,7 +195,7 @@ class GepaTuner(Teleprompter):
             seed_candidate=seed_texts,
             trainset=list(train),
             valset=list(val),
-            adapter=adapter,  # type: ignore[arg-type]
+            adapter=adapter,
             reflection_lm=_Asking(writer, purse, adapter),
             max_metric_calls=self.metric_calls,
             stop_callbacks=[stopper],

@@ -172,7 +172,7 @@ class OptunaTuner(Teleprompter):
             "student": _state_digest(student),
             "seed": schedule.seed,
         }
-        study = open_study(storage, self.study_name, self.objective.directions, None, pruner, identity)
+        study = open_study(storage, self.study_name, self.objective.directions, pruner, identity)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(self.objective.objectives))

@@ -16,6 +16,7 @@ from typing import Any, Literal, Union
 from urllib.parse import urlsplit
 
 import optuna
+from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from pydantic import JsonValue
 
@@ -172,8 +173,7 @@ def open_study(
     storage: BaseStorage,
     name: str,
     directions: list[Direction],
-    sampler: Any,
-    pruner: Any,
+    pruner: BasePruner,
     identity: dict[str, JsonValue],
 ) -> optuna.Study:
     """Create a study, or go on with the one of that name.
@@ -182,7 +182,6 @@ def open_study(
         storage: an open storage.
         name: of the study.
         directions: one by objective.
-        sampler: draws candidates; not stored.
         pruner: ends poor ones; not stored.
         identity: what the study is about; must be equal to that of a study that is gone on with.
 
@@ -192,7 +191,7 @@ def open_study(
     """
     try:
         study = optuna.create_study(
-            storage=storage, study_name=name, directions=directions, sampler=sampler, pruner=pruner, load_if_exists=True
+            storage=storage, study_name=name, directions=directions, pruner=pruner, load_if_exists=True
         )
     except ValueError as error:
         raise ConfigurationError(
