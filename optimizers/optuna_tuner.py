@@ -15,6 +15,7 @@ from optuna.pruners import BasePruner
 from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.optimizers.dashboard import annotate_study
 from rnnprog.optimizers.data import DataLike, Item, fingerprint, items_of, split
 from rnnprog.optimizers.estimate import Estimate, estimate
 from rnnprog.optimizers.evaluation import Evaluator
@@ -176,6 +177,7 @@ class OptunaTuner(Teleprompter):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(self.objective.objectives))
+            annotate_study(study, space, self.objective.name)
         ledger = StudyLedger(study)
         purse = Purse(limits, ledger.refresh().spent)
         evaluator = Evaluator(self.objective, ledger, purse, schedule.concurrency)
@@ -207,6 +209,7 @@ class OptunaTuner(Teleprompter):
             seed=schedule.seed,
             sampler=self.sampler,
             models=self.models,
+            folder=self.folder,
             on_progress=self.on_progress,
         )
 

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -16,6 +17,7 @@ from optuna.trial import TrialState
 from rnnprog.errors import RnnprogError
 from rnnprog.memory import Value
 from rnnprog.optimizers.candidate import Candidate
+from rnnprog.optimizers.dashboard import annotate_trial
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.evaluation import Evaluator, Job
 from rnnprog.optimizers.ledger import Entry
@@ -95,6 +97,7 @@ class Search:
     seed: int
     sampler: SamplerLike = None
     models: Mapping[str, dspy.LM] = field(default_factory=dict)
+    folder: Path | None = None
     on_progress: Callable[[Progress], None] = lambda _progress: None
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     stopped: str = ""
@@ -183,6 +186,7 @@ class Search:
         self.study._storage.set_trial_system_attr(trial._trial_id, CANDIDATE, candidate.model_dump(mode="json"))
         trial.set_user_attr("candidate", candidate.digest)
         trial.set_user_attr("place", place)
+        annotate_trial(self.study, trial, candidate, self.folder)
         return candidate
 
     def _fixed(self, place: int) -> dict[str, Any]:

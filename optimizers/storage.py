@@ -16,6 +16,7 @@ from typing import Any, Literal, Union
 from urllib.parse import urlsplit
 
 import optuna
+import tenacity
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from pydantic import JsonValue
@@ -149,9 +150,21 @@ def _database(url: str) -> BaseStorage:
         name = url.partition(":///")[2]
         if name:
             Path(name).parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.storages.get_storage(optuna.storages.RDBStorage(url, engine_kwargs=options))
+    # Workers that start together race to make the tables; the slower ones find them on the next try.
+    for attempt in tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_race),
+        stop=tenacity.stop_after_attempt(8),
+        wait=tenacity.wait_random(0.1, 0.6),
+        reraise=True,
+    ):
+        with attempt:
+            return optuna.storages.get_storage(optuna.storages.RDBStorage(url, engine_kwargs=options))
+    raise AssertionError("unreachable")
+
+
+def _is_race(error: BaseException) -> bool:
+    text = str(error)
+    return any(sign in text for sign in ("already exists", "duplicate key", "database is locked", "DuplicateTable"))
 
 
 def _grpc(url: str) -> BaseStorage:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -11,6 +15,7 @@ from rnnprog.module import RecurrentModule
 from rnnprog.optimizers.planted import planted_lm, planted_program
 
 ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("tuning_script.py")
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +33,31 @@ def student() -> RecurrentModule:
     return program
 
 
-@pytest.fixture
-def python() -> list[str]:
-    return [sys.executable]
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Start a search in a process of its own."""
+
+    def begin(**given: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(SCRIPT), json.dumps(given)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+        )
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def finish() -> Callable[[subprocess.Popen[str]], dict[str, Any]]:
+    """Wait for a search to end, and return what it printed."""
+
+    def end(process: subprocess.Popen[str]) -> dict[str, Any]:
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+        found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
+        return found
+
+    return end

@@ -105,7 +105,7 @@ def test_halving_lets_one_in_eta_go_on() -> None:
     assert pruner.rungs == (3, 9)
     study = optuna.create_study(direction="maximize", pruner=pruner)
     for value in (0.2, 0.5, 0.8):
-        study.add_trial(optuna.trial.create_trial(values=[value], intermediate_values={i: value for i in range(27)}))
+        study.add_trial(optuna.trial.create_trial(values=[value], intermediate_values=dict.fromkeys(range(27), value)))
     ended = {}
     for value in (0.1, 0.6, 0.9):
         trial = study.ask()

@@ -1,39 +1,19 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("tuning_script.py")
-ROOT = Path(__file__).parents[2]
+Start = Callable[..., "subprocess.Popen[str]"]
+Finish = Callable[["subprocess.Popen[str]"], dict[str, Any]]
 CALLS_PER_WALK = 3 * 3
 TRIALS = 7
-
-
-def start(**given: Any) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), json.dumps(given)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
-    return found
 
 
 def kill_when(process: subprocess.Popen[str], log: Path, calls: float) -> None:
@@ -57,7 +37,7 @@ def lines(log: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def whole(tmp_path_factory: pytest.TempPathFactory, start: Start, finish: Finish) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("whole")
     found = finish(start(folder=str(folder), log=str(folder / "calls")))
     found["lines"] = lines(folder / "calls")
@@ -68,7 +48,9 @@ def test_an_uninterrupted_search_books_every_call(whole: dict[str, Any]) -> None
     assert whole["calls"] == whole["lines"]
 
 
-def test_killed_and_started_again_it_pays_for_no_finished_walk_twice(whole: dict[str, Any], tmp_path: Path) -> None:
+def test_killed_and_started_again_it_pays_for_no_finished_walk_twice(
+    whole: dict[str, Any], tmp_path: Path, start: Start, finish: Finish
+) -> None:
     log = tmp_path / "calls"
     given = {"folder": str(tmp_path / "study"), "log": str(log)}
     kills = (0.15, 0.6)  # during the first proposals, and in mid-search
@@ -96,7 +78,9 @@ def test_killed_and_started_again_it_pays_for_no_finished_walk_twice(whole: dict
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shares", [(0.05, 0.1, 0.3), (0.5, 0.9), (0.98,)])
-def test_killed_at_any_moment(whole: dict[str, Any], tmp_path: Path, shares: tuple[float, ...]) -> None:
+def test_killed_at_any_moment(
+    whole: dict[str, Any], tmp_path: Path, shares: tuple[float, ...], start: Start, finish: Finish
+) -> None:
     if not os.environ.get("RNNPROG_SLOW"):
         pytest.skip("set RNNPROG_SLOW=1 to kill at further moments")
     log = tmp_path / "calls"
