@@ -10,7 +10,6 @@ import rnnprog
 from rnnprog.tasks import load_task, make_task, task_names
 from rnnprog.testing import ContractError, check_task
 
-
 BUILT_IN = {"weather", "sp500", "regimes"}
 
 
