@@ -10,13 +10,14 @@ import dspy
 
 from rnnprog.asking import Asked, outcome_feedback
 from rnnprog.cells.base import Cell, make_cell
+from rnnprog.cells.parameters import SettingsBox
 from rnnprog.effects import Effects, adrive, drive
 from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.feedback import FeedbackSource, Label
 from rnnprog.lm.roles import assign_lms, require_lm, shared_lm
 from rnnprog.loading import load_parts
 from rnnprog.memory import Memory
-from rnnprog.recording import FailurePolicy, Recording
+from rnnprog.recording import FailurePolicy, Recording, WalkSettings
 from rnnprog.signatures import TaskLike
 from rnnprog.state import Pending, State
 from rnnprog.state_io import freeze_state, thaw_state
@@ -35,6 +36,11 @@ class RecurrentModule(dspy.Module):
     Call it with the steps of one sequence to walk them all, or use :meth:`ask` and :meth:`tell` to go one observation
     at a time with outcomes that come late, out of order or never. The state of a walk is a value that is passed in
     and returned; the module itself never changes, so one module serves any number of threads and sequences.
+
+    Saved with the program are its prompts, demos and models, the cell's settings, a learned initial memory, and
+    ``walking`` (recording, failures, learning). The source of feedback is not: it belongs to the place where the
+    program runs, where labels may come later or from elsewhere than where it was tuned. Give it when you build the
+    program to load into; a judge's prompt is saved.
 
     Args:
         cell: what predicts and learns; a task signature stands for the reflective cell on that task.
@@ -71,9 +77,28 @@ class RecurrentModule(dspy.Module):
             raise ConfigurationError(f"{sorted(settings)} are settings of a cell; give them to the cell itself")
         self.cell = cast(Cell, cell) if isinstance(cell, Cell) else make_cell(DEFAULT_CELL, cell, **settings)
         self.feedback = feedback if feedback is not None else Label()
-        self.recording = recording or Recording()
-        self.failures = failures or FailurePolicy()
-        self.learning = learning
+        self.walking = SettingsBox(
+            WalkSettings(recording=recording or Recording(), failures=failures or FailurePolicy(), learning=learning)
+        )
+
+    @property
+    def recording(self) -> Recording:
+        """Which carries the trace holds."""
+        return self.walking.value.recording
+
+    @property
+    def failures(self) -> FailurePolicy:
+        """What happens to steps without a usable answer."""
+        return self.walking.value.failures
+
+    @property
+    def learning(self) -> bool:
+        """Whether the carry may change."""
+        return self.walking.value.learning
+
+    @learning.setter
+    def learning(self, learns: bool) -> None:
+        self.walking.value = self.walking.value.model_copy(update={"learning": learns})
 
     def forward(
         self,
@@ -178,7 +203,8 @@ class RecurrentModule(dspy.Module):
     def walk(self, state: State) -> Walk:
         """Return a walk that goes on from ``state``; for runners, which drive many of them."""
         require_lm(self)
-        return Walk(self.cell, self.feedback, state, self.recording, self.failures, learning=self.learning)
+        how = self.walking.value
+        return Walk(self.cell, self.feedback, state, how.recording, how.failures, learning=how.learning)
 
     def _walk(
         self, steps: Iterable[StepLike], memory: Memory | str | None, state: State | None, sequence: str
@@ -220,7 +246,7 @@ class RecurrentModule(dspy.Module):
 
     def describe(self) -> Fields:
         """Return what this program is, as JSON, for traces and reports."""
-        return {**self.cell.describe(), "feedback": self.feedback.describe(), "learning": self.learning}
+        return {**self.cell.describe(), "feedback": self.feedback.describe(), "learning": self.walking.value.learning}
 
     def get_lm(self) -> dspy.LM:
         """Return the one model that all phases use; after a load, models that were saved equal count as one.
