@@ -179,4 +179,3 @@ def _rich(table: Table) -> RichTable:
         style = {"floor": "dim", "control": "italic"}.get(kind, "")
         drawn.add_row(*(Text(cell) for cell in row), style=style)
     return drawn
-
