@@ -31,6 +31,7 @@ __all__ = [
     "moment",
 ]
 
+RULE_PHASE = "rule"
 Delay = Union[int, float, timedelta]
 DelayUnit = Literal["steps", "time"]
 
@@ -141,7 +142,8 @@ class Rule(FeedbackSource):
 
     Args:
         check: called with (inputs, outputs); returns a score in [0, 1], a bool, or (score or bool, text);
-            ``None`` for "cannot tell". It does not see the label.
+            ``None`` for "cannot tell". It does not see the label. Where it raises, or returns something else, there
+            is no feedback on that step, and the failure is recorded.
         delay, by: as in :class:`FeedbackSource`.
         threshold: a score of at least this counts as correct.
     """
@@ -157,15 +159,21 @@ class Rule(FeedbackSource):
         super().__init__(delay, by=by)
         self.check, self.threshold = check, threshold
 
-    def giving(self, task: Task, step: Step, outputs: Fields | None) -> Feedback | None:
+    def giving(self, task: Task, step: Step, outputs: Fields | None) -> Feedback | Failure | None:
         """Return what the check says."""
         if outputs is None:
             return Feedback(kind="rule", correct=False, score=0.0, text="No usable answer was given.")
-        said = self.check(step.inputs, outputs)
-        if said is None:
-            return None
+        try:
+            said = self.check(step.inputs, outputs)
+            return None if said is None else self._read(said)
+        except Exception as error:
+            return Failure(phase=RULE_PHASE, error=f"{type(error).__name__}: {error}", attempts=1)
+
+    def _read(self, said: Any) -> Feedback:
         verdict, text = said if isinstance(said, tuple) else (said, "")
         score = float(verdict)
+        if not 0.0 <= score <= 1.0:
+            raise ValueError(f"the check returned the score {score}; return one from 0 to 1, a bool, or None")
         correct = score >= self.threshold
         return Feedback(
             kind="rule",

@@ -31,8 +31,10 @@ def as_steps(task: Task, steps: Iterable[StepLike]) -> list[Step]:
         >>> as_steps(as_task("rain: float -> tomorrow"), [{"rain": 1.5, "tomorrow": "sun"}])[0].target
         {'tomorrow': 'sun'}
     """
-    if isinstance(steps, (str, bytes, Mapping)):
+    if isinstance(steps, (str, bytes, Mapping)) or not isinstance(steps, Iterable):
         raise DataError(f"steps must be a list of steps, got a {type(steps).__name__}")
+    if hasattr(steps, "iterrows"):
+        raise DataError("steps must be a list of steps, got a data frame; give frame.to_dict('records')")
     return [_step(task, index, step) for index, step in enumerate(steps)]
 
 

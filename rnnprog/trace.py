@@ -123,7 +123,7 @@ class Failure(Value):
     """A phase that gave no usable answer.
 
     Attributes:
-        phase: which phase failed: ``predictor``, ``reflector``, ``rewriter`` or ``judge``.
+        phase: which phase failed: ``predictor``, ``reflector``, ``rewriter``, ``judge`` or ``rule``.
         error: type and message of the error.
         raw: the model's text as it came, so that nothing is lost; empty if there was none.
         attempts: how often the phase was asked.

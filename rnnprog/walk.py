@@ -11,7 +11,7 @@ import dspy
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
 from rnnprog.effects import Effects, Status, perform
 from rnnprog.errors import DataError, LMUnavailableError, StepFailedError
-from rnnprog.feedback import FeedbackSource
+from rnnprog.feedback import RULE_PHASE, FeedbackSource
 from rnnprog.lm.meter import Meter
 from rnnprog.recording import FailurePolicy, Recording
 from rnnprog.state import Moment, Pending, State
@@ -157,7 +157,8 @@ class Walk:
                 f"step {record.t} of sequence {self.state.sequence!r} failed in phase {failed.phase!r}: {failed.error}"
             )
         if self._failed_in_a_row >= self.failures.give_up_after:
-            raise LMUnavailableError(
+            kind = StepFailedError if failed.phase == RULE_PHASE else LMUnavailableError
+            raise kind(
                 f"sequence {self.state.sequence!r}: {self._failed_in_a_row} steps in a row failed, "
                 f"the last (step {record.t}) in phase {failed.phase!r}: {failed.error}; "
                 "the trace holds the raw answers"

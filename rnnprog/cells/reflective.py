@@ -137,6 +137,8 @@ class Reflective(Cell):
         """
         if memory is None:
             return self.initial()
+        if not isinstance(memory, (Memory, str)):
+            raise ConfigurationError(f"a memory to start from is a Memory or a text, got a {type(memory).__name__}")
         layout = self.settings.value.layout
         return self._checked(layout.parse(memory).memory if isinstance(memory, str) else memory)
 
