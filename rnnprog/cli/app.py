@@ -56,8 +56,8 @@ for _name, _where in LATER.items():
 def main() -> None:
     """Run the app; expected errors become one line on stderr and an exit code.
 
-    Exit codes: 0 done, 1 an unexpected error or a sequence that ended early, 2 bad data, arguments or configuration,
-    3 the model cannot be used, 130 interrupted. What was done until then is written.
+    Exit codes: 0 done, 1 an unexpected error or a sequence that ended early, 2 bad data, arguments, configuration
+    or files, 3 the model cannot be used, 130 interrupted. What was done until then is written.
     """
     from rnnprog.errors import LMUnavailableError, RnnprogError
 
@@ -67,6 +67,9 @@ def main() -> None:
         _say(error)
         sys.exit(EXIT_LM)
     except RnnprogError as error:
+        _say(error)
+        sys.exit(EXIT_DATA)
+    except OSError as error:  # a folder that cannot be written, a full disk; steps already in a file stay there
         _say(error)
         sys.exit(EXIT_DATA)
     except KeyboardInterrupt:

@@ -36,7 +36,11 @@ def run_command(
     ] = None,
     option: Annotated[
         Optional[list[str]],
-        typer.Option(metavar="NAME=VALUE", help="Option of the task, e.g. target=temp_max.", rich_help_panel=_DATA),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Option of the task, e.g. target=temp_max; of a file: sort=true, missing=skip, encoding=...",
+            rich_help_panel=_DATA,
+        ),
     ] = None,
     limit: Annotated[
         Optional[int], typer.Option(min=1, help="Steps to walk, over all sequences.", rich_help_panel=_WALK)
@@ -97,8 +101,9 @@ def _exit_code(result: Result) -> int:
 def _task(
     data: str, signature: str | None, columns: dict[str, str | None], given: dict[str, Any], limit: int | None
 ) -> TaskData:
+    from rnnprog.cli.own import own_file
     from rnnprog.errors import ConfigurationError
-    from rnnprog.tasks import from_file, load_task, task_names
+    from rnnprog.tasks import load_task, task_names
 
     if data in task_names() and signature is None:
         named = [name for name, value in columns.items() if value is not None]
@@ -114,7 +119,7 @@ def _task(
             f"{data!r} is a file, so say what to predict: "
             "--signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" --target next:COLUMN"
         )
-    return from_file(data, signature, limit=limit, **{**columns, **given})
+    return own_file(data, signature, limit, columns, given)
 
 
 def _program(task: TaskData, cell: str, settings: dict[str, Any]) -> RecurrentModule:

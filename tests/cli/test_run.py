@@ -173,3 +173,36 @@ def test_python_m_is_the_same_door(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "did you mean 'weather'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "advised", "flags"),
+    [
+        ("3,1,sun\n1,2,rain\n2,3,sun\n", "add --option sort=true", ["--option", "sort=true"]),
+        ("1,,sun\n2,2,rain\n3,3,sun\n4,1,sun\n", "add --option missing=skip", ["--option", "missing=skip"]),
+        ("1,1,sun\n1,2,rain\n", "--sequence-by", None),
+        ("1,1,sun\n2,2,r\xfcgen\n", "add --option encoding=latin-1", None),
+    ],
+)
+def test_the_way_out_is_a_flag_that_works(tmp_path: Path, rows: str, advised: str, flags: list[str] | None) -> None:
+    path = tmp_path / "own.csv"
+    path.write_bytes(("day,rain,sky\n" + rows).encode("latin-1"))
+    own = ["--signature", "rain: float -> tomorrow: str", "--order-by", "day", "--target", "next:sky"]
+    done = call("run", str(path), *own)
+    assert done.returncode == 2
+    assert advised in done.stderr
+    if flags is not None:
+        assert call("run", str(path), *own, *flags).returncode == 0
+
+
+def test_an_option_that_a_file_does_not_have(table: Path) -> None:
+    done = call("run", str(table), *OWN, "--option", "encode=latin-1")
+    assert done.returncode == 2
+    assert "encoding" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(table: Path) -> None:
+    done = call("run", str(table), *OWN, "--out", "/dev/null/runs")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "/dev/null/runs" in done.stderr
