@@ -76,9 +76,9 @@ def optuna_arm(seed: int, train: Any, val: Any, **options: Any) -> Curve:
     curve: Curve = []
     paid = 0.0
     for number, log in found.trial_logs.items():
-        if log.get("place", 0) >= 1 and (log["place"] - 1) % schedule.round_every == 0:
-            if (log["place"] - 1) // schedule.round_every < schedule.rounds:
-                paid += before_round
+        held, first = divmod(log.get("place", 0) - 1, schedule.round_every)
+        if first == 0 and 0 <= held < schedule.rounds:
+            paid += before_round
         paid += by_trial.get(number, 0)
         if log["state"] == "complete" and "pruned_after" not in log and "same_as" not in log:
             curve.append((round(paid), log["measures"]["score"]))
