@@ -24,10 +24,10 @@ import optuna
 from rnnprog.optimizers import Candidate, GepaTuner, OptunaTuner, Schedule, default_space
 from rnnprog.optimizers.planted import best_instructions, planted_lm, planted_program, planted_sequences
 
-STEPS, TRAIN, VAL = 3, 6, 12
+STEPS, TRAIN, VAL = 5, 6, 16
 CALLS_PER_WALK = 3 * STEPS
 SHARE = 0.95
-CAP = 4_000  # model calls
+CAP = 9_000  # model calls
 
 
 def metric(example: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None) -> float:
@@ -63,7 +63,7 @@ Curve = list[tuple[int, float]]
 
 def optuna_arm(seed: int, train: Any, val: Any, **options: Any) -> Curve:
     program = student(seed)
-    schedule = Schedule(trials=36, seed=seed, concurrency=1, rounds=5, round_every=6, proposals=12, walks=1)
+    schedule = Schedule(trials=36, seed=seed, concurrency=1, rounds=5, round_every=7, proposals=12, walks=1)
     space = default_space(program, proposals=12).without("demos", "start_memory")  # the world has no use for them
     tuner = OptunaTuner(metric, space=space, schedule=schedule, storage="memory", folder=None, **options)
     found: Any = tuner.compile(program, trainset=train, valset=val)

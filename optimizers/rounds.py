@@ -122,15 +122,13 @@ class Rounds:
         """Return the choices that the latest round wants tried at ``place``, if any.
 
         Each new option is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
-        Every other place is left to the sampler, which combines.
+        Places beyond are left to the sampler, which combines.
         """
         for number in reversed(self.due(place, given)):
             held = self.board.round(number) or {}
             trials: Any = held.get("trials") or []
-            turn, odd = divmod(place - self.place(number, given), 2)
-            if not odd and turn < len(trials):
-                return {**self._best_params(), **trials[turn]}
-            return {}
+            offset = place - self.place(number, given)
+            return {**self._best_params(), **trials[offset]} if offset < len(trials) else {}
         return {}
 
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
@@ -188,15 +186,10 @@ class Rounds:
         return options, refused
 
     def _share(self, part: Any, number: int, pool: Pool) -> tuple[str, ...]:
-        """Return the labels that this round may fill: half of them in the first round, equal shares later."""
+        """Return the labels that this round may fill: equal shares, so that later ones build on better parents."""
         rooms = [label for label in part.labels if label.startswith("proposed-")]
-        if self.count == 1:
-            share = rooms
-        else:
-            first = (len(rooms) + 1) // 2
-            later = len(rooms) - first
-            cuts = [0, first, *(first + (later * k) // (self.count - 1) for k in range(1, self.count))]
-            share = rooms[cuts[number] : cuts[number + 1]]
+        cuts = [-(-len(rooms) * k // self.count) for k in range(self.count + 1)]
+        share = rooms[cuts[number] : cuts[number + 1]]
         return tuple(label for label in share if label not in pool.labels(part.name))
 
     def _tried(self, pool: Pool, part: str) -> tuple[tuple[Option, float | None], ...]:
