@@ -86,11 +86,11 @@ def test_nothing_to_show_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
 def test_prompts_are_read_by_prediction(tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     lines = [
-        {"id": "a", "phase": "predictor", "prompt": "p", "completion": "c"},
+        {"id": "a", "phase": "predictor", "prompt": "p\u2028", "completion": "c"},
         {"id": "a", "prompt": [{"role": "user", "content": "q"}]},
     ]
-    path.write_text("\n".join(json.dumps(line) for line in lines) + '\n\n{"id": "b", "pro')
-    assert read_prompts(path) == {"a": [["predictor", "p", "c"], ["", [{"role": "user", "content": "q"}], ""]]}
+    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + '\n\n{"id": "b", "pro')
+    assert read_prompts(path) == {"a": [["predictor", "p\u2028", "c"], ["", [{"role": "user", "content": "q"}], ""]]}
     path.write_text('{"id": "b"}\n{"id": "a", "prompt": "p"}\n')
     with pytest.raises(TraceError, match="line 1"):
         read_prompts(path)
