@@ -9,13 +9,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnnprog.errors import TraceError
-from rnnprog.exam_result import ExamResult, write_exam
+from rnnprog.exam_result import Arm, ArmRun, ExamResult, write_exam
 from rnnprog.report import build, build_walk
-from rnnprog.report.page import SCRIPTS
+from rnnprog.report.arms import arm_rows
+from rnnprog.report.columns import columns_of
+from rnnprog.report.page import SCRIPTS, head_of
 from rnnprog.report.prompts import read_prompts
 from rnnprog.report.sample import sample_exam, sample_trace
 from rnnprog.trace import Result, Trace
@@ -96,6 +99,14 @@ def test_prompts_are_read_by_prediction(tmp_path: Path) -> None:
         read_prompts(path)
     with pytest.raises(TraceError, match="no file of prompts"):
         read_prompts(tmp_path / "gone.jsonl")
+
+
+@pytest.mark.parametrize("program", [{"budget": 64}, {"settings": {"budget": 64}}, {"memory_budget": 64}])
+def test_the_budget_is_found_in_the_program(program: dict[str, Any]) -> None:
+    arm = Arm(label="a", runs=(ArmRun(result=Result(program=program, traces=(sample_trace(3),))),))
+    exam = ExamResult(task="t", arms=(arm,))
+    columns = columns_of(exam)
+    assert head_of(exam, arm_rows(exam, columns), columns)["arms"][0]["budget"] == 64
 
 
 def test_every_part_of_the_script_is_used_and_small() -> None:
