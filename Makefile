@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(DEMO_STAMP)  ## the main job on real data, with the embedded stand-in model
-	$(BIN)/rnnprog run weather --limit 120 --out runs/weather
-	$(BIN)/rnnprog show runs/weather/trace.jsonl --step 119
+	$(BIN)/rnnprog run weather --limit 365 --control --out runs/weather
+	$(BIN)/rnnprog show runs/weather/trace.jsonl --step 200
 
 test: $(STAMP)  ## every test, doctest and notebook
 	$(BIN)/python -m pytest -q -n 2

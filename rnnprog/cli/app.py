@@ -7,8 +7,11 @@ from importlib import import_module
 
 import typer
 
+from rnnprog.cli.compare import compare_command
+from rnnprog.cli.report import report_command
 from rnnprog.cli.run import run_command
 from rnnprog.cli.show import show_command
+from rnnprog.cli.sweep import sweep_command
 
 __all__ = ["EXIT_DATA", "EXIT_INTERRUPTED", "EXIT_LM", "app", "main"]
 
@@ -30,6 +33,9 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("show")(show_command)
+app.command("compare")(compare_command)
+app.command("sweep")(sweep_command)
+app.command("report")(report_command)
 
 
 def _later(name: str, module: str, attribute: str, told: str) -> None:
