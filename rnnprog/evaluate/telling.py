@@ -112,6 +112,7 @@ def _settings(walked: Walked, frame: Frame) -> Fields:
         "correction": "Holm",
         "configuration": frame.config.digest(),
         "complete": not walked.stopped and not walked.broken,
+        "stopped": walked.stopped,
     }
 
 
