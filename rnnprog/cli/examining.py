@@ -163,7 +163,11 @@ def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
         asked = row.role != "floor"
         cells = [
             numbers.figure(row.score, exam.metric),
-            numbers.points(c.difference, exam.metric).removesuffix(" points") if c else "control" if row.role == "control" else "",
+            numbers.points(c.difference, exam.metric).removesuffix(" points")
+            if c
+            else "control"
+            if row.role == "control"
+            else "",
             numbers.p_value(c.p_adjusted if c.p_adjusted is not None else c.p_value) if c else "",
             numbers.count(row.calls) if asked else "",
             numbers.count(row.tokens) if asked else "",
@@ -184,4 +188,3 @@ def _rich(table: Table) -> RichTable:
         style = {"floor": "dim", "control": "italic"}.get(kind, "")
         drawn.add_row(*(Text(cell) for cell in row), style=style)
     return drawn
-

@@ -109,4 +109,6 @@ class Walker:
             return None
         arms = [Arm(label=name, role="floor", runs=(ArmRun(result=result),)) for name, result in floors.items()]
         spec = MetricSpec.of(self.metric)
-        return build_walk(main, self.out / "page.html", metric=spec, floors=arms, task=self.task.name, prompts=self.prompts)
+        return build_walk(
+            main, self.out / "page.html", metric=spec, floors=arms, task=self.task.name, prompts=self.prompts
+        )

@@ -131,7 +131,14 @@ class ExamConfig(Value):
 
     def shared(self) -> Fields:
         """Return what all arms have in common, as JSON: it must not change between the parts of one exam."""
-        names = {"arms", "seeds", "alpha", "metric", "floors", "control"}  # these decide what is told, not what is walked
+        names = {
+            "arms",
+            "seeds",
+            "alpha",
+            "metric",
+            "floors",
+            "control",
+        }  # these decide what is told, not what is walked
         return self.model_dump(mode="json", exclude=names)
 
     def digest(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from rnnprog.exam_result import Arm, ArmRun, Comparison, Figure
+from rnnprog.exam_result import ArmRun, Comparison, Figure
 from rnnprog.metrics import Metric, cost, recovery, score_steps
 from rnnprog.metrics.score import Scores
 from rnnprog.statistics import Rules, compare, interval
@@ -31,9 +31,7 @@ def scores_of(runs: Sequence[ArmRun], metric: Metric, pooled: bool) -> list[Scor
     return [score_steps(run.result, metric) for run in runs]
 
 
-def comparisons(
-    arms: Mapping[str, list[Scores]], control: str, rules: Rules
-) -> tuple[Comparison, ...]:
+def comparisons(arms: Mapping[str, list[Scores]], control: str, rules: Rules) -> tuple[Comparison, ...]:
     """Compare every arm that has scores with the control; nothing where the control has none."""
     if control not in arms or not _scored(arms[control]):
         return ()
@@ -108,7 +106,9 @@ def _figure(runs: list[Scores], where: str) -> Figure:
         one = found[0]
         return Figure(value=one.value, low=one.low, high=one.high, n=one.n, method=one.method, level=one.level)
     values = [one.value for one in found if one.value is not None]
-    told = f"mean of {len(values)} seeds, from {min(values):.3g} to {max(values):.3g}" if values else "nothing was scored"
+    told = (
+        f"mean of {len(values)} seeds, from {min(values):.3g} to {max(values):.3g}" if values else "nothing was scored"
+    )
     return Figure(value=sum(values) / len(values) if values else None, n=found[0].n, method=told)
 
 

@@ -82,9 +82,7 @@ def _runs(entrant: Entrant, walked: Walked, frame: Frame) -> tuple[list[ArmRun],
             continue
         timings = {name: one.timing for name, one in kept if one is not None}
         seconds = sum(sum(timing.seconds.values()) for timing in timings.values())
-        result = Result(
-            program=entrant.program.describe(), traces=tuple(traces), timings=timings, seconds=seconds
-        )
+        result = Result(program=entrant.program.describe(), traces=tuple(traces), timings=timings, seconds=seconds)
         runs.append(ArmRun(seed=seed, result=result))
     return runs, spent
 

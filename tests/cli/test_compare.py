@@ -109,7 +109,7 @@ def test_a_sweep_is_an_exam_with_an_arm_for_each_budget(tmp_path: Path) -> None:
     found = told("sweep", "regimes", "--memory-budget", "64,256", *SMALL, "--out", str(tmp_path))
     assert [arm["label"] for arm in found["arms"]][:3] == ["reflective 64", "reflective 256", "empty_memory"]
     programs = [arm.runs[0].result.program for arm in read_exam(tmp_path).arms[:2]]
-    assert [dict(p["settings"])["budget"] for p in programs] == [64, 256]  # type: ignore[arg-type, call-overload]
+    assert [dict(p["settings"])["budget"] for p in programs] == [64, 256]  # type: ignore[arg-type]
 
 
 def test_own_data_by_flags(tmp_path: Path) -> None:

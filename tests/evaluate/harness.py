@@ -23,7 +23,8 @@ def coin_data(sequences: int = 24, steps: int = 8, start: int = 0) -> TaskData:
     for k in range(sequences):
         numbers = range(start + k * steps, start + (k + 1) * steps)
         rows = [
-            Step(inputs={"n": n, "hint": LABELS[n * 7 % 5 % 2]}, target={"turn": LABELS[n * 7 % 5 % 2]}) for n in numbers
+            Step(inputs={"n": n, "hint": LABELS[n * 7 % 5 % 2]}, target={"turn": LABELS[n * 7 % 5 % 2]})
+            for n in numbers
         ]
         made.append(Sequence(id=f"s{k:02d}", steps=tuple(rows)))
     return make_task("coins", TASK, made)

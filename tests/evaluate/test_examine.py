@@ -28,7 +28,8 @@ def coins(coin: str, start: int = 0, sequences: int = 24, **skills: float) -> Ex
 def test_a_planted_effect_is_found_and_its_size_is_right(coin: str) -> None:
     (found,) = coins(coin, control=0.55, better=0.8).comparisons
     assert found.verdict == "gain"
-    assert found.low is not None and found.high is not None
+    assert found.low is not None
+    assert found.high is not None
     assert found.low < 0.25 < found.high
     (lost,) = coins(coin, control=0.8, worse=0.55).comparisons
     assert lost.verdict == "loss"
@@ -36,7 +37,9 @@ def test_a_planted_effect_is_found_and_its_size_is_right(coin: str) -> None:
 
 def test_of_twenty_arms_without_effect_none_is_found(coin: str) -> None:
     """Twenty comparisons at the level of .05 together: a single find has a chance of 5 %, and the dice are fixed."""
-    exam = coins(coin, control=0.6, **{f"arm{k}": 0.6 for k in range(20)})
+    skills = dict.fromkeys(["control", *(f"arm{k}" for k in range(20))], 0.6)
+    config = ExamConfig.of(task="coins", arms=arms(coin, **skills), control="control", floors=())
+    exam = examine(config, data=coin_data(24))
     assert [c.verdict for c in exam.comparisons] == ["no evidence"] * 20
     assert sum((c.p_value or 0) < 0.05 for c in exam.comparisons) <= 4
     assert all(c.p_adjusted is not None and c.p_adjusted >= (c.p_value or 0) for c in exam.comparisons)
@@ -103,7 +106,8 @@ def test_seeds_of_generated_data_are_more_data() -> None:
     assert names == ["regimes-0", "regimes-0~1", "regimes-0~2"]
     assert exam.comparisons[0].pairs == 24
     floors = [arm for arm in exam.arms if arm.role == "floor"]
-    assert floors and all(len(arm.runs) == 3 for arm in floors)
+    assert floors
+    assert all(len(arm.runs) == 3 for arm in floors)
 
 
 def test_a_task_may_bring_a_metric_of_its_own(coin: str) -> None:

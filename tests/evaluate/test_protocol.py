@@ -17,7 +17,9 @@ TASK = "x: int -> y: Literal['a', 'b']"
 def data(*texts: str) -> TaskData:
     """One sequence for each text; its letters are the outcomes."""
     made = [
-        Sequence(id=f"s{k}", steps=tuple(Step(inputs={"x": t}, target={"y": y}, time=10 * t) for t, y in enumerate(text)))
+        Sequence(
+            id=f"s{k}", steps=tuple(Step(inputs={"x": t}, target={"y": y}, time=10 * t) for t, y in enumerate(text))
+        )
         for k, text in enumerate(texts)
     ]
     return make_task("letters", TASK, made)

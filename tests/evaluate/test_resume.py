@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,12 +101,13 @@ def test_money_cannot_be_capped_where_no_price_is_known(tmp_path: Path) -> None:
 def test_walks_of_another_configuration_are_not_mixed_in(tmp_path: Path) -> None:
     sit(tmp_path)
     lm, engine = counting_lm()
-    for changed, said in [
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"budget": 99}, "budget was 512, is 99"),
         ({"delay": 1}, "delay was 0.0, is 1.0"),
         ({"cell_options": {"reflective": {"reflect": False}}}, "reflect was true, is false"),
         ({"model": "other"}, 'model was "embedded", is "other"'),
-    ]:
+    ]
+    for changed, said in changes:
         config = ExamConfig.of(**{"task": "coins", "cells": ["reflective"], "floors": (), **changed})
         with pytest.raises(ConfigurationError, match=said):
             examine(config, lm, data=coin_data(SEQUENCES, STEPS), out=tmp_path)
