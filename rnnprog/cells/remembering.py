@@ -19,7 +19,17 @@ from rnnprog.signatures import Task, TaskLike, as_task, as_text
 from rnnprog.tokens import Tokenizer, get_tokenizer
 from rnnprog.trace import Fields
 
-__all__ = ["NO_ANSWER", "NO_EVIDENCE", "MemorySettings", "Remembering", "guide", "one_line", "settled", "with_memory"]
+__all__ = [
+    "NO_ANSWER",
+    "NO_EVIDENCE",
+    "MemorySettings",
+    "Remembering",
+    "guide",
+    "indented",
+    "one_line",
+    "settled",
+    "with_memory",
+]
 
 NO_ANSWER = "(no usable answer was given)"
 NO_EVIDENCE = "Nothing became known about this answer."
@@ -97,6 +107,17 @@ def one_line(text: str) -> str:
     return neutralise(" ".join(well_formed(text).split()))
 
 
+def indented(text: str) -> str:
+    r"""Return evidence as indented lines: none of them can pose as a line of what stands around it.
+
+    Example:
+        >>> print(indented("It rained.\nStep 9"))
+          It rained.
+          Step 9
+    """
+    return "\n".join(f"  {line}" for line in neutralise(well_formed(text)).splitlines())
+
+
 class Remembering(Cell):
     """Base of the rivals: what they remember is shown as one text in the field ``memory``.
 
@@ -139,13 +160,13 @@ class Remembering(Cell):
         within = partial(placed, settings.placement)
         return predict_call(self.task, self.predictor, {"memory": memory}, inputs, settings.retries, within)
 
-    def seen(self, experience: Experience, *, evidence: bool) -> dict[str, str]:
+    def seen(self, carry: Any, experience: Experience, *, evidence: bool) -> dict[str, str]:
         """Return what a learning phase is told about a step, each text bounded; labels only if ``evidence``."""
-        settings = self.settings.value
-        short = partial(shortened, room=max(settings.budget, LEAST_ROOM), tokenizer=self.tokenizer)
-        room = max(settings.context_budget - settings.budget, LEAST_ROOM)
+        settings, ruler = self.settings.value, self.tokenizer
+        least = max(min(settings.budget, settings.context_budget // 4), LEAST_ROOM)
+        short = partial(shortened, room=least, tokenizer=ruler)
         told = {
-            "observation": shortened(as_text(experience.inputs), room, self.tokenizer),
+            "observation": shortened(as_text(experience.inputs), max(self.room(carry), LEAST_ROOM), ruler),
             "answer": short(as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER),
         }
         if evidence:

@@ -22,28 +22,11 @@ from rnnprog.report.prompts import Prompts
 
 __all__ = ["SCRIPTS", "head_of", "render"]
 
-SCRIPTS = [
-    "dom",
-    "theme",
-    "inflate",
-    "data",
-    "numbers",
-    "scale",
-    "legend",
-    "chart",
-    "curves",
-    "cost",
-    "walk",
-    "values",
-    "timeline",
-    "filter",
-    "list",
-    "diff",
-    "prompts",
-    "detail",
-    "keys",
-    "main",
-]
+SCRIPTS = (
+    *("dom", "theme", "inflate", "data", "numbers", "scale", "legend"),
+    *("chart", "curves", "cost", "walk", "values", "timeline"),
+    *("filter", "list", "diff", "prompts", "detail", "keys", "main"),
+)
 """The script's parts in the order in which they are joined; each is one idea."""
 
 _SLOT = re.compile(r"\{\{(\w+)\}\}")

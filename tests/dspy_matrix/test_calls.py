@@ -47,9 +47,8 @@ def test_parallel(program: rnnprog.RecurrentModule, examples: list[dspy.Example]
 
 def hit(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> float:
     truth = [step["tomorrow"] for step in example.steps]
-    return sum(o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)) / len(
-        truth
-    )
+    right = [o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)]
+    return sum(right) / len(right)
 
 
 def test_evaluate(program: rnnprog.RecurrentModule, examples: list[dspy.Example]) -> None:
@@ -155,7 +154,7 @@ def test_set_lms_gives_each_phase_its_own_model(program: rnnprog.RecurrentModule
 
 
 def test_set_lms_names_the_phases_there_are(program: rnnprog.RecurrentModule, lm: dspy.LM) -> None:
-    with pytest.raises(rnnprog.ConfigurationError, match="writer.*predictor.*reflector.*rewriter"):
+    with pytest.raises(rnnprog.ConfigurationError, match=r"writer.*predictor.*reflector.*rewriter"):
         program.set_lms(writer=lm)
 
 

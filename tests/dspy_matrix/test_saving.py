@@ -170,7 +170,7 @@ def test_settings_of_another_kind_are_refused(task: str) -> None:
 def test_settings_of_a_newer_version_are_refused(task: str, version: Any) -> None:
     state = built(task).dump_state()
     state["cell.settings"]["version"] = version
-    with pytest.raises(rnnprog.ConfigurationError, match="layout|version"):
+    with pytest.raises(rnnprog.ConfigurationError, match=r"layout|version"):
         built(task).load_state(state)
 
 

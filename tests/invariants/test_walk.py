@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rnnprog
+import rnnprog.cells.floors
 from rnnprog.budget import memory_tokens
 from rnnprog.cells.base import Experience
 from rnnprog.feedback import label_feedback
@@ -85,7 +86,7 @@ def test_r1_a_label_does_not_reach_its_own_prediction(name: str, drawn: Pairs, s
 @given(drawn=pairs, seed=seeds, delay=delays, data=st.data())
 def test_r2_split(name: str, drawn: Pairs, seed: int, delay: int, data: Any) -> None:
     """Walking a + b equals walking a, then b from the carry left by a, also through a frozen state."""
-    steps = as_steps(drawn + [("x", "sun")])
+    steps = as_steps([*drawn, ("x", "sun")])
     cut = data.draw(st.integers(1, len(steps) - 1))
     made = program(name, seed, delay)
     whole = made(steps=steps)
@@ -132,7 +133,7 @@ def test_r3_no_leak(name: str, seed: int, times: list[int], delay: float, by: An
         for t, time in enumerate(times)
     ]
     trace = made(steps=steps).trace
-    for t, time in enumerate(times):
+    for t in range(len(times)):
         label = f"LABEL-{t}-"
         here = [i for i, exchange in enumerate(lm.engine.log) if label in exchange.prompt]
         assert all(i >= source.given.get(label, len(lm.engine.log)) for i in here)

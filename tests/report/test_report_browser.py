@@ -54,6 +54,7 @@ def test_it_loads_with_every_chart(page_file: Path, open_page: Open) -> None:
     assert page.locator("#timeline path.length").count() == 1
     assert "reflective beats empty memory" in page.inner_text(".headline")
     assert heading(page) == "reflective · station-00 · step 29"
+    assert page.locator(".row[aria-selected=true]").is_visible()
 
 
 def test_it_opens_in_a_browser_that_cannot_decompress(page_file: Path, open_page: Open) -> None:

@@ -15,9 +15,14 @@ const isShown = (step) => !matches || matches[placeOf(step)] === step;
 // Scroll position and row number: one row is ROW pixels unless the list is too long for the browser.
 function rowPixels() { return Math.min(ROW, MOST_PIXELS / Math.max(shownCount(), 1)); }
 
+function sizeList() {
+  const scale = rowPixels();
+  byId("list-space").style.height = `${shownCount() * scale + (scale < ROW ? byId("list").clientHeight : 0)}px`;
+}
+
 function drawRows() {
   const list = byId("list"), space = byId("list-space"), count = shownCount(), scale = rowPixels();
-  space.style.height = `${count * scale + (scale < ROW ? list.clientHeight : 0)}px`;
+  sizeList();
   const first = Math.max(0, Math.floor(list.scrollTop / scale) - 4), last = Math.min(count, first + Math.ceil(list.clientHeight / ROW) + 10);
   const top = scale < ROW ? list.scrollTop - (list.scrollTop / scale - first) * ROW : first * ROW, rows = [];
   for (let k = first; k < last; k++) rows.push(rowOf(k, top + (k - first) * ROW));
@@ -44,6 +49,7 @@ function rowOf(k, top) {
 
 function reveal(step) {
   if (!isShown(step)) return;
+  sizeList(); // a place below the end of the list could not be scrolled to
   const list = byId("list"), scale = rowPixels(), at = placeOf(step) * scale;
   if (at < list.scrollTop || at + ROW > list.scrollTop + list.clientHeight) list.scrollTop = Math.max(0, at - list.clientHeight / 3);
 }
