@@ -18,6 +18,7 @@ from rnnprog.evaluate import (
     ExamProgress,
     Quiet,
     Store,
+    all_cells,
     estimate,
     examine,
     frame_of,
@@ -56,6 +57,8 @@ class Sitting:
         given.update({name: value for name, value in flags.items() if value is not None})
         if "task" not in given:
             raise ConfigurationError("name a task: on the command line, or as task = ... in the --config file")
+        if given.get("cells") == ["all"]:
+            given["cells"] = all_cells()
         budgets = given.pop("memory_budgets", None)
         self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))
         self.console = Console(stderr=quiet)
@@ -74,9 +77,9 @@ class Sitting:
         elif not self.quiet:
             money = "" if usd is None else f", about {usd:.2g} USD by the price list"
             self.console.print(
-                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {total['calls']:,} calls, "
-                f"{total['prompt_tokens']:,} tokens sent, {total['completion_tokens']:,} received{money} (from a pilot of "
-                "a few steps with the stand-in; a model that writes more costs more)",
+                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {total['calls']:,} "
+                f"calls, {total['prompt_tokens']:,} tokens sent, {total['completion_tokens']:,} received{money} (from "
+                "a pilot of a few steps with the stand-in; a model that writes more costs more)",
                 highlight=False,
             )
         return {"arms": [asdict(arm) for arm in found], **total, "usd": usd}
@@ -129,12 +132,16 @@ def print_exam(exam: ExamResult, console: Console) -> None:
     for said in statements(exam, rows):
         console.print(Text(f"- {said.text}", style=_STYLES.get(said.kind, "")))
     console.print(_results(exam, rows))
-    console.print(_rich(recovery_table(exam, rows)))
+    recovered = recovery_table(exam, rows)
+    if recovered.rows:
+        console.print(_rich(recovered))
 
 
 def summary_of(exam: ExamResult) -> dict[str, Any]:
     """Return the result of an exam as one small JSON object, without the walks."""
     dumped = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs"}}})
+    for c, told in zip(exam.comparisons, dumped["comparisons"], strict=True):
+        told.update(outcome=c.outcome, words=c.words)
     return {"task": dumped["task"], "complete": exam.config.get("complete"), **dumped}
 
 
@@ -163,12 +170,12 @@ def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
         asked = row.role != "floor"
         cells = [
             numbers.figure(row.score, exam.metric),
-            numbers.points(c.difference, exam.metric).removesuffix(" points")
+            numbers.points(c.gain, exam.metric).removesuffix(" points")
             if c
             else "control"
             if row.role == "control"
             else "",
-            numbers.p_value(c.p_adjusted if c.p_adjusted is not None else c.p_value) if c else "",
+            numbers.p_value(c.p_corrected) if c else "",
             numbers.count(row.calls) if asked else "",
             numbers.count(row.tokens) if asked else "",
             f"{row.failed:,}",

@@ -107,7 +107,7 @@ def _task(
         if not Path(data).suffix:
             load_task(data)  # no such task: its error names those that come near
         raise ConfigurationError(
-            f"{data!r} is a file, so say what to predict: --signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" "
+            f"{data!r} is a file, so say what to ask: --signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" "
             "--target next:COLUMN"
         )
     return from_file(data, signature, limit=limit, **{**columns, **given})

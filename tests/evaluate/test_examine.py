@@ -27,12 +27,12 @@ def coins(coin: str, start: int = 0, sequences: int = 24, **skills: float) -> Ex
 
 def test_a_planted_effect_is_found_and_its_size_is_right(coin: str) -> None:
     (found,) = coins(coin, control=0.55, better=0.8).comparisons
-    assert found.verdict == "gain"
+    assert found.outcome == "gain"
     assert found.low is not None
     assert found.high is not None
     assert found.low < 0.25 < found.high
     (lost,) = coins(coin, control=0.8, worse=0.55).comparisons
-    assert lost.verdict == "loss"
+    assert lost.outcome == "loss"
 
 
 def test_of_twenty_arms_without_effect_none_is_found(coin: str) -> None:
@@ -40,17 +40,17 @@ def test_of_twenty_arms_without_effect_none_is_found(coin: str) -> None:
     skills = dict.fromkeys(["control", *(f"arm{k}" for k in range(20))], 0.6)
     config = ExamConfig.of(task="coins", arms=arms(coin, **skills), control="control", floors=())
     exam = examine(config, data=coin_data(24))
-    assert [c.verdict for c in exam.comparisons] == ["no evidence"] * 20
-    assert sum((c.p_value or 0) < 0.05 for c in exam.comparisons) <= 4
-    assert all(c.p_adjusted is not None and c.p_adjusted >= (c.p_value or 0) for c in exam.comparisons)
+    assert [c.outcome for c in exam.comparisons] == ["no evidence"] * 20
+    assert sum((c.p or 0) < 0.05 for c in exam.comparisons) <= 4
+    assert all(c.p_corrected is not None and c.p_corrected >= (c.p or 0) for c in exam.comparisons)
 
 
 def test_an_effect_of_the_detectable_size_is_found_about_as_often_as_stated(coin: str) -> None:
     """In closed form: (z(.975) + z(.8)) standard errors of 192 independent differences of two fair coins."""
     effect = 2.8 * (0.5 / 192) ** 0.5
     exams = [coins(coin, start=1000 * k, control=0.5, arm=0.5 + effect).comparisons[0] for k in range(1, 11)]
-    assert [c.verdict for c in exams].count("gain") in range(6, 11)  # 80 % of 10, give or take
-    assert "loss" not in [c.verdict for c in exams]
+    assert [c.outcome for c in exams].count("gain") in range(6, 11)  # 80 % of 10, give or take
+    assert "loss" not in [c.outcome for c in exams]
     told = [c.detectable or 0 for c in exams]
     assert sum(told) / len(told) == pytest.approx(effect, rel=0.15)
 
@@ -58,7 +58,7 @@ def test_an_effect_of_the_detectable_size_is_found_about_as_often_as_stated(coin
 def test_identical_arms_differ_by_exactly_nothing(coin: str) -> None:
     twins = [{"label": n, "cell": coin, "settings": {"skill": 0.6, "salt": "same"}} for n in ("control", "twin")]
     (same,) = examine(ExamConfig.of(task="c", arms=twins, control="control"), data=coin_data()).comparisons
-    assert (same.difference, same.p_value, same.verdict) == (0.0, 1.0, "no evidence")
+    assert (same.gain, same.p, same.outcome) == (0.0, 1.0, "no evidence")
     assert "no evidence of a gain" in same.words
 
 
@@ -104,7 +104,7 @@ def test_seeds_of_generated_data_are_more_data() -> None:
     exam = examine(config, rnnprog.embedded_lm())
     names = [trace.sequence for run in exam.arms[0].runs for trace in run.result.traces]
     assert names == ["regimes-0", "regimes-0~1", "regimes-0~2"]
-    assert exam.comparisons[0].pairs == 24
+    assert exam.comparisons[0].n == 24
     floors = [arm for arm in exam.arms if arm.role == "floor"]
     assert floors
     assert all(len(arm.runs) == 3 for arm in floors)

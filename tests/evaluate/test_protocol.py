@@ -61,7 +61,7 @@ def test_a_single_sequence_is_learned_from_before_it_is_scored() -> None:
         assert [r.t for r in walk(warm, label).records] == [5, 6, 7, 8, 9]
     assert said(warm, "most") == "bbbbb"
     assert warm.steps == 5 * len(warm.arms)
-    assert warm.comparisons[0].pairs == 5
+    assert warm.comparisons[0].n == 5
     assert "50%" in warm.note
 
 
