@@ -18,6 +18,9 @@ from rnnprog.statistics.interval import Where
 __all__ = ["arm_figures", "comparisons", "plain_figure", "run_scores", "scores_of"]
 
 
+_FEWER = 1_000  # resamples for the metrics that do not decide; corpus-level ones take a tenth of it, and are slow
+
+
 def scores_of(runs: Sequence[ArmRun], metric: Metric, pooled: bool) -> list[Scores]:
     """Return the scores of an arm: one for each run, or a single one over all where seeds are more data.
 
@@ -53,7 +56,7 @@ def arm_figures(runs: Sequence[ArmRun], metrics: Sequence[Metric], pooled: bool)
         if index == 0:
             figures["score"], figures["last"] = _figure(scores, "all"), _figure(scores, "last")
         else:
-            figures[metric.name] = _figure(scores, "all")
+            figures[metric.name] = _figure(scores, "all", _FEWER)
     return {**figures, "recovery": _recovery(runs), **_costs(runs)}
 
 
@@ -81,8 +84,8 @@ def _averaged(runs: list[Scores]) -> list[Scores]:
     return [replace(runs[0], cases=cases, values=values, failed=runs[0].failed[common])]
 
 
-def _figure(runs: list[Scores], where: Where) -> Estimate:
-    found = [interval(run, where=where) for run in runs]
+def _figure(runs: list[Scores], where: Where, resamples: int = 2_000) -> Estimate:
+    found = [interval(run, where=where, resamples=resamples) for run in runs]
     values = [one.value for one in found if one.value is not None]
     if len(found) == 1 or not values:
         return found[0]
