@@ -57,7 +57,7 @@ def main() -> None:
     """Run the app; expected errors become one line on stderr and an exit code.
 
     Exit codes: 0 done, 1 unexpected error, 2 bad data, arguments or configuration, 3 the model cannot be used,
-    130 interrupted (what was done is written).
+    4 an exam is not complete because a cap was reached or walks broke off, 130 interrupted (what was done is written).
     """
     from rnnprog.errors import LMUnavailableError, RnnprogError
 

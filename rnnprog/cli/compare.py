@@ -24,7 +24,7 @@ def compare_command(
         Optional[str], typer.Argument(help="A task (weather, sp500, regimes, ...) or a CSV, JSONL or Parquet file.")
     ] = None,
     cells: Annotated[
-        Optional[str], typer.Option(help="Cells to compare, e.g. reflective,full_history.", rich_help_panel=_EXAM)
+        Optional[str], typer.Option(help="Cells to compare, e.g. reflective,memprompt; or all.", rich_help_panel=_EXAM)
     ] = None,
     control: Annotated[
         Optional[str], typer.Option(help="What the others are compared with [empty_memory].", rich_help_panel=_EXAM)

@@ -18,6 +18,7 @@ from rnnprog.evaluate import (
     ExamProgress,
     Quiet,
     Store,
+    all_cells,
     estimate,
     examine,
     frame_of,
@@ -34,6 +35,8 @@ from rnnprog.report.verdict import headline, statements
 
 __all__ = ["Sitting", "by_cell", "print_exam", "summary_of", "swept"]
 
+EXIT_INCOMPLETE = 4
+EXIT_INTERRUPTED = 130
 _STYLES = {"gain": "green", "loss": "red", "no evidence": "", "floor": "dim", "note": "yellow"}
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
@@ -54,6 +57,8 @@ class Sitting:
         given.update({name: value for name, value in flags.items() if value is not None})
         if "task" not in given:
             raise ConfigurationError("name a task: on the command line, or as task = ... in the --config file")
+        if given.get("cells") == ["all"]:
+            given["cells"] = all_cells()
         budgets = given.pop("memory_budgets", None)
         self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))
         self.console = Console(stderr=quiet)
@@ -67,12 +72,14 @@ class Sitting:
         found = estimate(frame, Store(self.out))
         total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
         usd = None if any(arm.usd is None for arm in found) else sum(arm.usd or 0.0 for arm in found)
-        if not self.quiet:
+        if not self.quiet and not total["steps"]:
+            self.console.print(f"{frame.data.name}: every walk of these {len(found)} arms is finished already")
+        elif not self.quiet:
             money = "" if usd is None else f", about {usd:.2g} USD by the price list"
             self.console.print(
-                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {total['calls']:,} calls, "
-                f"{total['prompt_tokens']:,} tokens sent, {total['completion_tokens']:,} received{money} (from a pilot of "
-                "a few steps with the stand-in; a model that writes more costs more)",
+                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {total['calls']:,} "
+                f"calls, {total['prompt_tokens']:,} tokens sent, {total['completion_tokens']:,} received{money} (from "
+                "a pilot of a few steps with the stand-in; a model that writes more costs more)",
                 highlight=False,
             )
         return {"arms": [asdict(arm) for arm in found], **total, "usd": usd}
@@ -89,7 +96,9 @@ class Sitting:
         else:
             print_exam(exam, self.console)
             self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False)
-        return 0 if exam.config.get("complete") else 130
+        if exam.config.get("stopped") == "interrupted":
+            return EXIT_INTERRUPTED
+        return 0 if exam.config.get("complete") else EXIT_INCOMPLETE
 
 
 def _page_source(exam: ExamResult, path: Path) -> ExamResult | Path:
@@ -123,12 +132,16 @@ def print_exam(exam: ExamResult, console: Console) -> None:
     for said in statements(exam, rows):
         console.print(Text(f"- {said.text}", style=_STYLES.get(said.kind, "")))
     console.print(_results(exam, rows))
-    console.print(_rich(recovery_table(exam, rows)))
+    recovered = recovery_table(exam, rows)
+    if recovered.rows:
+        console.print(_rich(recovered))
 
 
 def summary_of(exam: ExamResult) -> dict[str, Any]:
     """Return the result of an exam as one small JSON object, without the walks."""
     dumped = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs"}}})
+    for c, told in zip(exam.comparisons, dumped["comparisons"], strict=True):
+        told.update(outcome=c.outcome, words=c.words)
     return {"task": dumped["task"], "complete": exam.config.get("complete"), **dumped}
 
 
@@ -149,34 +162,36 @@ def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
     """Return the results in as few columns as a terminal has room for; the page has them all."""
     said = {c.arm: c for c in exam.comparisons}
     drawn = RichTable(title="Results", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    drawn.add_column("arm", overflow="fold")
-    names = [f"{exam.metric.name} [95 %]", "vs control", "p", "recovery", "calls/step", "tokens/step", "failed"]
-    for name in names:
-        drawn.add_column(name, justify="right", no_wrap=name != names[0] and not name.endswith("/step"))
-    share = exam.metric.model_copy(update={"binary": True, "unit": ""})
+    drawn.add_column("arm", no_wrap=True)
+    for name in (f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", "failed"):
+        drawn.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         c = said.get(row.label)
         asked = row.role != "floor"
         cells = [
             numbers.figure(row.score, exam.metric),
-            numbers.points(c.difference, exam.metric) if c else "control" if row.role == "control" else "",
-            numbers.p_value(c.p_adjusted if c.p_adjusted is not None else c.p_value) if c else "",
-            numbers.score(row.after_wrong.value, share),
+            numbers.points(c.gain, exam.metric).removesuffix(" points")
+            if c
+            else "control"
+            if row.role == "control"
+            else "",
+            numbers.p_value(c.p_corrected) if c else "",
             numbers.count(row.calls) if asked else "",
             numbers.count(row.tokens) if asked else "",
             f"{row.failed:,}",
         ]
         style = {"floor": "dim", "control": "italic"}.get(row.role, "")
         drawn.add_row(Text(row.label), *(Text(cell) for cell in cells), style=style)
+    drawn.caption, drawn.caption_justify = "Gain over the control; calls and tokens for each step.", "left"
     return drawn
 
 
 def _rich(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, caption=table.note, title_justify="left", caption_justify="left", box=None)
+    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    drawn.caption, drawn.caption_justify = table.note, "left"
     for index, name in enumerate(table.columns):
         drawn.add_column(Text(name), justify="left" if index == 0 else "right", overflow="fold")
     for row, kind in zip(table.rows, table.kinds, strict=True):
         style = {"floor": "dim", "control": "italic"}.get(kind, "")
         drawn.add_row(*(Text(cell) for cell in row), style=style)
     return drawn
-

@@ -17,9 +17,7 @@ def sweep_command(
     task: Annotated[Optional[str], typer.Argument(help="A task (weather, sp500, regimes, ...) or a file.")] = None,
     memory_budget: Annotated[str, typer.Option(help="Budgets in tokens.")] = "128,256,512,1024,2048",
     cells: Annotated[Optional[str], typer.Option(help="Cells to walk at each budget [reflective].")] = None,
-    control: Annotated[
-        Optional[str], typer.Option(help="What the others are compared with [empty_memory].")
-    ] = None,
+    control: Annotated[Optional[str], typer.Option(help="What the others are compared with [empty_memory].")] = None,
     seeds: Annotated[Optional[int], typer.Option(min=1, help="Repetitions [1].")] = None,
     delay: Annotated[Optional[float], typer.Option(min=0, help="Steps until a label arrives [0].")] = None,
     warm_start: Annotated[
@@ -31,9 +29,7 @@ def sweep_command(
     ] = None,
     signature: Annotated[Optional[str], typer.Option(help="For a file: what its rows ask.")] = None,
     lm: Annotated[Optional[str], typer.Option(help="embedded, openai/..., replay:FILE [embedded]")] = None,
-    lm_option: Annotated[
-        Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Argument of dspy.LM.")
-    ] = None,
+    lm_option: Annotated[Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Argument of dspy.LM.")] = None,
     concurrency: Annotated[Optional[int], typer.Option(min=1, help="Walks in flight [8].")] = None,
     max_calls: Annotated[Optional[int], typer.Option(min=0, help="Model calls that may be paid for.")] = None,
     max_tokens: Annotated[Optional[int], typer.Option(min=0, help="Tokens that may be paid for.")] = None,

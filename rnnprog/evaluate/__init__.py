@@ -3,6 +3,7 @@
 Start with :class:`ExamConfig` and :func:`examine`; :func:`estimate` says before what it would cost.
 """
 
+from rnnprog.evaluate.arms import all_cells
 from rnnprog.evaluate.caps import CapReached
 from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
 from rnnprog.evaluate.estimate import ArmEstimate, estimate
@@ -23,6 +24,7 @@ __all__ = [
     "Running",
     "Store",
     "Watcher",
+    "all_cells",
     "estimate",
     "examine",
     "frame_of",

@@ -26,7 +26,6 @@ class Gate:
 
     Args:
         running: the caps.
-        calls: calls paid for earlier, when an exam is resumed; likewise the others.
 
     Attributes:
         calls: model calls paid for.
@@ -34,9 +33,10 @@ class Gate:
         usd: money spent, as far as it is known.
     """
 
-    def __init__(self, running: Running, calls: int = 0, tokens: int = 0, usd: float = 0.0) -> None:
+    def __init__(self, running: Running) -> None:
         self.running = running
-        self.calls, self.tokens, self.usd = calls, tokens, usd
+        self.calls = self.tokens = 0
+        self.usd = 0.0
         self.reached: str | None = None
         self._in_flight = 0
         self._change = threading.Condition()

@@ -131,7 +131,14 @@ class ExamConfig(Value):
 
     def shared(self) -> Fields:
         """Return what all arms have in common, as JSON: it must not change between the parts of one exam."""
-        names = {"arms", "seeds", "alpha", "metric", "floors", "control"}  # these decide what is told, not what is walked
+        names = {
+            "arms",
+            "seeds",
+            "alpha",
+            "metric",
+            "floors",
+            "control",
+        }  # these decide what is told, not what is walked
         return self.model_dump(mode="json", exclude=names)
 
     def digest(self) -> str:
@@ -145,9 +152,9 @@ class Running(Value):
 
     Attributes:
         concurrency: walks in flight, over all arms.
-        max_calls: model calls that may be paid for; answers from dspy's cache are free.
-        max_tokens: tokens that may be paid for.
-        max_usd: money that may be spent; refuses models without a known price.
+        max_calls: model calls that may be paid for from now on; answers from dspy's cache are free.
+        max_tokens: tokens that may be paid for from now on.
+        max_usd: money that may be spent from now on; refuses models without a known price.
         prompts: keep every prompt, for the page.
     """
 

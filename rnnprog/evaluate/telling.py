@@ -9,10 +9,10 @@ from rnnprog.errors import LMUnavailableError
 from rnnprog.evaluate.entrants import Entrant
 from rnnprog.evaluate.frame import Frame
 from rnnprog.evaluate.protocol import after_warm_up
-from rnnprog.evaluate.scoring import arm_figures, comparisons, run_scores, scores_of
+from rnnprog.evaluate.scoring import arm_figures, comparisons, plain_figure, run_scores, scores_of
 from rnnprog.evaluate.store import Kept, WalkKey
 from rnnprog.evaluate.walking import Walked
-from rnnprog.exam_result import Arm, ArmRun, ExamResult, Figure, MetricSpec
+from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
 from rnnprog.lm.embedded import EMBEDDED_MODEL
 from rnnprog.statistics import Rules
 from rnnprog.trace import Fields, Result, Trace, Usage
@@ -37,8 +37,8 @@ def told_of(walked: Walked, frame: Frame) -> ExamResult:
             runs = [run.model_copy(update={"scores": run_scores(run, metric)}) for run in runs]
         figures = arm_figures(runs, frame.metrics, frame.seeds.data)
         if spent.calls:
-            figures["calls of the warm-up"] = Figure(value=spent.calls)
-            figures["tokens of the warm-up"] = Figure(value=spent.tokens)
+            figures["calls of the warm-up"] = plain_figure(spent.calls, 0, "total")
+            figures["tokens of the warm-up"] = plain_figure(spent.tokens, 0, "total")
         arms.append(Arm(label=entrant.label, role=entrant.role, runs=tuple(runs), figures=figures))
         if entrant.role != "floor" and runs:
             scores[entrant.label] = scores_of(runs, metric, frame.seeds.data)
@@ -82,9 +82,7 @@ def _runs(entrant: Entrant, walked: Walked, frame: Frame) -> tuple[list[ArmRun],
             continue
         timings = {name: one.timing for name, one in kept if one is not None}
         seconds = sum(sum(timing.seconds.values()) for timing in timings.values())
-        result = Result(
-            program=entrant.program.describe(), traces=tuple(traces), timings=timings, seconds=seconds
-        )
+        result = Result(program=entrant.program.describe(), traces=tuple(traces), timings=timings, seconds=seconds)
         runs.append(ArmRun(seed=seed, result=result))
     return runs, spent
 
@@ -112,6 +110,7 @@ def _settings(walked: Walked, frame: Frame) -> Fields:
         "correction": "Holm",
         "configuration": frame.config.digest(),
         "complete": not walked.stopped and not walked.broken,
+        "stopped": walked.stopped,
     }
 
 
