@@ -253,7 +253,7 @@ def test_r6_determinism() -> None:
 @few
 @given(drawn=pairs, seed=seeds, delay=delays)
 def test_r7_frozen(name: str, drawn: Pairs, seed: int, delay: int) -> None:
-    """With learning off the carry never changes, and no call is made to learn."""
+    """With learning off the carry never changes, and no call is made but those that predicting makes."""
     made = program(name, seed, delay, learning=False)
     start = made.initial().carry
     out = made(steps=as_steps(drawn))
