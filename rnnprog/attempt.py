@@ -57,7 +57,9 @@ def attempt(
         except (AdapterParseError, ValueError, LMError) as error:
             _raise_if_broken(error, call)
             raw = getattr(error, "lm_response", None) or ("" if prediction is None else str(prediction.toDict()))
-            failure = Failure(phase=call.phase, error=_message(error), raw=well_formed(str(raw)[:_RAW_LIMIT]), attempts=number)
+            failure = Failure(
+                phase=call.phase, error=_message(error), raw=well_formed(str(raw)[:_RAW_LIMIT]), attempts=number
+            )
             if isinstance(error, LMError):  # dspy has retried these already; asking again changes nothing
                 break
     return None, failure

@@ -17,10 +17,11 @@ from pydantic import Field, ValidationError, model_validator
 from rnnprog.errors import TraceError
 from rnnprog.memory import Value
 from rnnprog.metrics import MetricLike, get_metric
+from rnnprog.statistics import Comparison, Estimate
 from rnnprog.trace import Fields, Result
 from rnnprog.trace_io import read_traces, write_traces
 
-__all__ = ["Arm", "ArmRun", "Comparison", "ExamResult", "Figure", "MetricSpec", "read_exam", "write_exam"]
+__all__ = ["Arm", "ArmRun", "ExamResult", "MetricSpec", "read_exam", "write_exam"]
 
 EXAM_FORMAT = 1
 _NOT_NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -61,26 +62,6 @@ class MetricSpec(Value):
         return cls(name=found.name, higher_is_better=found.better == "higher", binary=binary, unit=unit)
 
 
-class Figure(Value):
-    """A number with its interval.
-
-    Attributes:
-        value: the estimate; ``None`` where nothing could be computed.
-        low: lower end of the interval.
-        high: upper end of the interval.
-        n: how many things it rests on.
-        method: how the interval was made, in words, e.g. ``bootstrap over 32 sequences``.
-        level: coverage of the interval.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    method: str = ""
-    level: float = 0.95
-
-
 class ArmRun(Value):
     """One arm under one seed.
 
@@ -117,45 +98,14 @@ class Arm(Value):
         role: ``arm`` for a contender, ``control`` for what the others are compared with, ``floor`` for a rule
             that asks no model.
         runs: one for each seed.
-        figures: numbers worked out by the exam, by name; ``score`` is the one that ranks.
+        figures: numbers that the exam worked out, by name; ``score``, ``last``, ``after_wrong`` and ``after_right``
+            stand above what the page would work out from the steps.
     """
 
     label: str
     role: Literal["arm", "control", "floor"] = "arm"
     runs: tuple[ArmRun, ...] = ()
-    figures: dict[str, Figure] = Field(default_factory=dict)
-
-
-class Comparison(Value):
-    """A paired test of one arm against the control.
-
-    Attributes:
-        arm: label of the arm.
-        control: label of what it was compared with.
-        difference: arm minus control, signed so that positive is better, in units of the metric.
-        low: lower end of the interval of the difference.
-        high: upper end of the interval of the difference.
-        test: name of the test.
-        p_value: as the test gave it.
-        p_adjusted: after the correction for several comparisons.
-        pairs: number of pairs.
-        detectable: the smallest true difference that this much data would have shown with 80 % power.
-        verdict: what may be said.
-        words: the verdict as a sentence; empty lets the report write it.
-    """
-
-    arm: str
-    control: str
-    difference: float
-    low: float | None = None
-    high: float | None = None
-    test: str = ""
-    p_value: float | None = None
-    p_adjusted: float | None = None
-    pairs: int = 0
-    detectable: float | None = None
-    verdict: Literal["gain", "loss", "no evidence"] = "no evidence"
-    words: str = ""
+    figures: dict[str, Estimate] = Field(default_factory=dict)
 
 
 class ExamResult(Value):
@@ -165,7 +115,7 @@ class ExamResult(Value):
         task: name of the task.
         metric: what a step is scored by.
         arms: contenders, control and floors, in the order in which they are shown.
-        comparisons: each arm against the control.
+        comparisons: each arm against the control, as :func:`rnnprog.statistics.compare` gives them.
         config: settings of the exam: budget, model, data set, correction, whatever decides the outcome.
         versions: versions of the packages involved.
         note: a remark that every reader must see, e.g. that a stand-in model was used.

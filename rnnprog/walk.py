@@ -90,6 +90,7 @@ class Walk:
 
     def ask(self, step: Step, now: Moment | None = None) -> Effects[Answer]:
         """Predict one step and note that its feedback is awaited."""
+        self.meter.about = self.state.id()
         answer = yield from perform(self.cell.predicting(self.state.carry, step.inputs))
         due = None if now is None else _due(now, self.source.delay)
         self.state = self.state.asked(self.state.id(), Pending(self.state.t, step, answer.outputs, due))
@@ -102,6 +103,7 @@ class Walk:
             if not self.learning:
                 self.state = self.state.told(id, self.state.carry)
                 continue
+            self.meter.about = id
             feedback = yield from perform(self.source.giving(self.cell.task, pending.step, pending.outputs))
             updates.append((yield from self.tell(id, pending, feedback, last=last)))
         return tuple(updates)
@@ -111,6 +113,7 @@ class Walk:
     ) -> Effects[Update]:
         """Let the cell learn from feedback that has arrived; ``None`` says that none ever will."""
         before = self.state.carry
+        self.meter.about = id
         if not self.learning:
             learned = Learned(before, "frozen")
         elif isinstance(feedback, Failure):

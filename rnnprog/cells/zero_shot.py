@@ -51,7 +51,9 @@ class ZeroShot(Cell):
         """Ask the predictor."""
         settings = self.settings.value
         failure = check_observation(self.task, inputs, settings.context_budget, get_tokenizer(settings.tokenizer))
-        return Answer(None, failure) if failure else predict_call(self.task, self.predictor, {}, inputs, settings.retries)
+        return (
+            Answer(None, failure) if failure else predict_call(self.task, self.predictor, {}, inputs, settings.retries)
+        )
 
     def learning(self, carry: None, experience: Experience) -> Learned:
         """Learn nothing."""

@@ -7,8 +7,11 @@ from importlib import import_module
 
 import typer
 
+from rnnprog.cli.compare import compare_command
+from rnnprog.cli.report import report_command
 from rnnprog.cli.run import run_command
 from rnnprog.cli.show import show_command
+from rnnprog.cli.sweep import sweep_command
 
 __all__ = ["EXIT_DATA", "EXIT_INTERRUPTED", "EXIT_LM", "app", "main"]
 
@@ -31,6 +34,9 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("show")(show_command)
+app.command("compare")(compare_command)
+app.command("sweep")(sweep_command)
+app.command("report")(report_command)
 
 
 def _later(name: str, module: str, attribute: str, told: str) -> None:
@@ -52,7 +58,7 @@ def main() -> None:
     """Run the app; expected errors become one line on stderr and an exit code.
 
     Exit codes: 0 done, 1 unexpected error, 2 bad data, arguments or configuration, 3 the model cannot be used,
-    130 interrupted (what was done is written).
+    4 an exam is not complete because a cap was reached or walks broke off, 130 interrupted (what was done is written).
     """
     from rnnprog.errors import LMUnavailableError, RnnprogError
 

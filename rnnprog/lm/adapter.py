@@ -85,7 +85,7 @@ def memory_in_system(adapter: dspy.Adapter) -> dspy.Adapter:
     if isinstance(adapter, _MemoryInSystem):
         return adapter
     moved = copy.copy(adapter)
-    moved.__class__ = _mixed(_MemoryInSystem, type(adapter))
+    moved.__class__ = _mixed(_MemoryInSystem, type(adapter))  # type: ignore[arg-type]
     return moved
 
 
@@ -99,14 +99,14 @@ def placed(placement: Placement) -> AbstractContextManager[Any]:
 def asking_again(attempt: int) -> AbstractContextManager[Any]:
     """Return a context in which a call that was made before is answered anew.
 
-    Its calls get a ``rollout_id`` of their own, since dspy's cache would repeat the answer, and at temperature 0 a small
-    temperature, without which the model itself would repeat it.
+    Its calls get a ``rollout_id`` of their own, since dspy's cache would repeat the answer, and at temperature 0 a
+    small temperature, without which the model itself would repeat it.
 
     Args:
         attempt: number of the attempt; the first retry is 2.
     """
     again = copy.copy(_present())
-    again.__class__ = _mixed(_AskingAgain, type(again))
+    again.__class__ = _mixed(_AskingAgain, type(again))  # type: ignore[arg-type]
     vars(again)["_attempt"] = attempt
     return dspy.context(adapter=again)  # type: ignore[no-any-return]
 

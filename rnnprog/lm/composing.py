@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from rnnprog.lm.directives import Directives
+from rnnprog.lm.lengths import text_tokens
 from rnnprog.lm.notes import Notes
 from rnnprog.lm.statements import Rule
-from rnnprog.lm.worth import Family, draw, families, fields_of, judge_tallies
+from rnnprog.lm.worth import Family, Key, draw, families, fields_of
 from rnnprog.memory import EMPTY_MARK, neutralise
-from rnnprog.tokens import get_tokenizer
 
-__all__ = ["compose", "line_tokens"]
+__all__ = ["compose"]
 
 _ERRORS = re.compile(r"error|mistake|miss|wrong|fail|cause|focus|surprise", re.IGNORECASE)
 _RULES = re.compile(r"rule|next|apply|advice|consider|watch|lesson|strateg|instruct|future|to do", re.IGNORECASE)
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*$", re.MULTILINE)
-_MOST_NOTES = 90
+_MOST_NOTES = 120
 _BRIEF_NOTES = 12
 _MOST_RULES = 5
 _SURE_RULES = 2
 _RULE_SHARE = 0.6
 _RULE_STEPS = 3
 _LONGEST_FOREIGN = 2000
+_MOST_FOREIGN = 1000
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,17 @@ def compose(notes: Notes, headings: str, budget: int, orders: Directives, salt: 
     """
     titles = _titles(headings, notes) or ["Notes"]
     facts, errors, rules = _places(titles)
-    entries = _facts(notes, facts, orders, salt)
+    judged = families(notes)
+    entries = _facts(notes, judged, facts, orders, salt)
     misses = notes.misses[: 1 if orders.brief else 3]
     entries += [_Entry(errors, 20.0 - i if i else 900.0, str(miss)) for i, miss in enumerate(misses)]
-    entries += _rules(notes, rules, orders)
-    home = {title.lower(): index for index, title in enumerate(titles)}
-    for title, text in notes.foreign:
-        if len(text) <= _LONGEST_FOREIGN:
-            entries.append(_Entry(home.get(title.lower(), facts), 5000.0, text))
+    entries += _rules(notes, judged, rules, orders)
+    entries += _foreign(notes, titles, facts, budget)
     entries.sort(key=lambda entry: -entry.worth)
-    left = budget - sum(line_tokens(f"## {title}\n{EMPTY_MARK}\n") for title in titles) - 2
+    left = budget - sum(text_tokens(f"## {title}\n{EMPTY_MARK}\n") for title in titles) - 2
     kept: list[list[str]] = [[] for _ in titles]
     for entry in entries[: _BRIEF_NOTES if orders.brief else _MOST_NOTES]:
-        cost = line_tokens(f"- {entry.text}\n")
+        cost = text_tokens(f"- {entry.text}\n")
         if cost <= left:
             left -= cost
             kept[entry.section].append(entry.text)
@@ -67,12 +66,6 @@ def compose(notes: Notes, headings: str, budget: int, orders: Directives, salt: 
         for title, texts in zip(titles, kept, strict=True)
     ]
     return neutralise("\n".join(blocks))
-
-
-@lru_cache(maxsize=16384)
-def line_tokens(line: str) -> int:
-    """Return the length of a line in tokens; lines counted alone never add up to less than the whole."""
-    return get_tokenizer().count(line)
 
 
 def _titles(headings: str, notes: Notes) -> list[str]:
@@ -92,10 +85,21 @@ def _places(titles: list[str]) -> tuple[int, int, int]:
     return facts, errors[0] if errors else facts, rules[0] if rules else facts
 
 
-def _facts(notes: Notes, section: int, orders: Directives, salt: str) -> list[_Entry]:
+def _foreign(notes: Notes, titles: list[str], facts: int, budget: int) -> list[_Entry]:
+    """Keep the notes of others first, but let them take no more than half while there is something of one's own."""
+    home = {title.lower(): index for index, title in enumerate(titles)}
+    found, room = [], budget // 2
+    for title, text in notes.foreign[:_MOST_FOREIGN]:
+        if len(text) <= _LONGEST_FOREIGN:
+            room -= text_tokens(f"- {text}\n")
+            found.append(_Entry(home.get(title.lower(), facts), 5000.0 if room >= 0 else 2.0, text))
+    return found
+
+
+def _facts(notes: Notes, judged: Mapping[Key, Family], section: int, orders: Directives, salt: str) -> list[_Entry]:
     found = [_Entry(section, 8000.0, str(last)) for last in notes.lasts.values()]
     outcomes = {*notes.lasts, *(of for of, _ in notes.tallies)}
-    worth = {key: family.worth(draw(f"{key}{salt}")) for key, family in families(notes).items()}
+    worth = {key: family.worth(draw(f"{key}{salt}")) for key, family in judged.items()}
     needed: dict[str, float] = {}
     for tally in notes.tallies.values():
         claim = worth.get((tally.of, "", fields_of(tally.when)), 9000.0)
@@ -118,9 +122,8 @@ def _facts(notes: Notes, section: int, orders: Directives, salt: str) -> list[_E
     return found
 
 
-def _rules(notes: Notes, section: int, orders: Directives) -> list[_Entry]:
+def _rules(notes: Notes, judged: Mapping[Key, Family], section: int, orders: Directives) -> list[_Entry]:
     """Write the strongest counts as rules; a rule of others stays until the counts speak."""
-    judged = judge_tallies(notes, notes.tallies.values())
     strong = sorted(
         (
             (-judged[tally.of, "", fields_of(tally.when)].net, -tally.total, str(rule))

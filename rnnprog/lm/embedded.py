@@ -18,15 +18,15 @@ from typing import Any
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage, response_to_events
 
+from rnnprog.lm.lengths import text_tokens
 from rnnprog.lm.phases import answer
 from rnnprog.lm.prompts import read_prompt, render_answer, system_text
-from rnnprog.tokens import get_tokenizer
 
 __all__ = ["EMBEDDED_MODEL", "AsyncEmbeddedEngine", "EmbeddedEngine", "embedded_lm"]
 
 EMBEDDED_MODEL = "rnnprog/embedded"
+_SHORT = 20_000
 _UNASKED = "I am the embedded stand-in model of rnnprog; I answer prompts that dspy's adapters render."
-_PIECE = 20_000
 
 
 class EmbeddedEngine:
@@ -36,8 +36,8 @@ class EmbeddedEngine:
         """Answer one request."""
         prompt = read_prompt(request)
         text = render_answer(prompt, answer(prompt)) if prompt.outputs else _UNASKED
-        asked = _system_tokens(system_text(request)) + sum(_tokens(m.text or "") for m in request.messages)
-        told = _tokens(text)
+        asked = _system_tokens(system_text(request)) + sum(text_tokens(m.text or "") for m in request.messages)
+        told = text_tokens(text)
         return Response(
             id=None,
             model=request.model,
@@ -107,11 +107,10 @@ def embedded_lm(**kwargs: Any) -> dspy.LM:
     return dspy.LM(engine=EmbeddedEngine(), async_engine=AsyncEmbeddedEngine(), **settings)
 
 
-def _tokens(text: str) -> int:
-    # In pieces, because a tokenizer's time can grow with the square of a text without spaces.
-    if len(text) <= _PIECE:
-        return get_tokenizer().count(text)
-    return sum(get_tokenizer().count(text[i : i + _PIECE]) for i in range(0, len(text), _PIECE))
+def _system_tokens(text: str) -> int:
+    return _known_tokens(text) if len(text) <= _SHORT else text_tokens(text)
 
 
-_system_tokens = lru_cache(maxsize=256)(_tokens)
+@lru_cache(maxsize=256)
+def _known_tokens(text: str) -> int:
+    return text_tokens(text)

@@ -9,7 +9,7 @@ from itertools import combinations
 from rnnprog.lm.directives import Directives
 from rnnprog.lm.notes import Notes
 from rnnprog.lm.statements import Average, Condition, Last, Miss, Rule, Same, Tally, rounded
-from rnnprog.lm.values import flatten, labels, number, word
+from rnnprog.lm.values import flatten, is_code, labels, number, word
 
 __all__ = ["Lesson", "learn"]
 
@@ -62,6 +62,8 @@ def learn(notes: Notes, lesson: Lesson, orders: Directives) -> None:
         for of, text in answer.items():
             _note_miss(notes, of, text, _UNKNOWN, notes.conditions(seen, of))
     for name, value in notes.numbers(seen).items():
+        if is_code(seen[name].strip()):
+            continue  # taken by name, so what is usual does not matter
         _update_average(notes, Average(name, (), 0, 0.0, 0.0), value, _PROFILE_CAP)
     for of, text in truth.items():
         values = labels(text)
@@ -92,7 +94,7 @@ def _count(notes: Notes, of: str, text: str, whens: list[Condition], orders: Dir
     cap = LASTING_CAP if orders.lasting else DEFAULT_CAP
     value = number(text)
     values = labels(text)
-    if not values or (value is not None and not (text.isdigit() and len(text) <= 2)):
+    if not values or (value is not None and not is_code(text.strip())):
         return
     for when in whens:
         old = notes.tallies.get((of, when), Tally(of, when, 0, ()))

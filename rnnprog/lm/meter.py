@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from dspy.dsp.utils.settings import settings
 from dspy.utils.usage_tracker import UsageTracker
@@ -20,9 +21,45 @@ from dspy.utils.usage_tracker import UsageTracker
 from rnnprog.tokens import get_tokenizer
 from rnnprog.trace import Timing, Usage, UsageByPhase
 
-__all__ = ["Meter"]
+__all__ = ["Heard", "Listener", "Meter"]
 
 _UNBOOKED = "other"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One call as it was booked.
+
+    Attributes:
+        about: id of the prediction that the call makes or learns from.
+        phase: the phase it was booked to.
+        prompt_tokens: tokens sent.
+        completion_tokens: tokens received.
+        cached: whether dspy's cache answered it.
+        cost: money, where the price list knows the model.
+        entry: dspy's own history entry, with messages and outputs; ``None`` where dspy keeps no history.
+    """
+
+    about: str
+    phase: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached: bool = False
+    cost: float | None = None
+    entry: Mapping[str, Any] | None = None
+
+
+class Listener(Protocol):
+    """Told of the calls of a walk, from the thread that walks."""
+
+    def calling(self, phase: str) -> None:
+        """Hear that a phase is about to ask; raise to refuse."""
+
+    def called(self, call: Heard) -> None:
+        """Hear of a call that was made."""
+
+    def left(self, phase: str) -> None:
+        """Hear that the phase is done asking, with or without an answer."""
 
 
 class Meter:
@@ -31,9 +68,15 @@ class Meter:
     Use :meth:`listening` around all calls, :meth:`booking` around the calls of a phase, :meth:`take` to read what
     was booked since the last reading. Tokens are the provider's own counts where it gives them (also for answers
     from dspy's cache); otherwise they are counted from the texts with the default tokenizer.
+
+    Attributes:
+        about: id of the prediction at hand; set by the walk.
+        listeners: are told of every call, and may refuse it.
     """
 
     def __init__(self) -> None:
+        self.about = ""
+        self.listeners: tuple[Listener, ...] = ()
         self.history = _Ear(self)  # what dspy appends to, since the meter sits among the caller modules
         self._lock = threading.Lock()
         self._phase = _UNBOOKED
@@ -71,7 +114,15 @@ class Meter:
         """Return seconds, cache hits and money booked so far."""
         return Timing(seconds=dict(self._seconds), cached_calls=dict(self._cached), cost=self._cost)
 
-    def book(self, prompt: int, completion: int, *, cached: bool = False, cost: float | None = None) -> None:
+    def book(
+        self,
+        prompt: int,
+        completion: int,
+        *,
+        cached: bool = False,
+        cost: float | None = None,
+        entry: Mapping[str, Any] | None = None,
+    ) -> None:
         """Book one call to the present phase."""
         with self._lock:
             ledger = self._fresh.setdefault(self._phase, [0, 0, 0])
@@ -82,6 +133,10 @@ class Meter:
                 self._cached[self._phase] = self._cached.get(self._phase, 0) + 1
             elif cost is not None:
                 self._cost = (self._cost or 0.0) + cost
+        if self.listeners:
+            heard = Heard(self.about, self._phase, prompt, completion, cached, cost, entry)
+            for listener in self.listeners:
+                listener.called(heard)
 
 
 class _Booking:
@@ -91,6 +146,8 @@ class _Booking:
         self._meter, self._phase = meter, phase
 
     def __enter__(self) -> None:
+        for listener in self._meter.listeners:
+            listener.calling(self._phase)
         self._before, self._meter._phase = self._meter._phase, self._phase
         self._start = time.perf_counter()
 
@@ -98,6 +155,8 @@ class _Booking:
         seconds = self._meter._seconds
         seconds[self._phase] = seconds.get(self._phase, 0.0) + time.perf_counter() - self._start
         self._meter._phase = self._before
+        for listener in self._meter.listeners:
+            listener.left(self._phase)
 
 
 class _Ear:
@@ -123,7 +182,7 @@ class _Ear:
             prompt = _count(entry.get("prompt"), *(m.get("content") for m in entry.get("messages") or ()))
         if completion is None:
             completion = _count(*(o.get("text") if isinstance(o, Mapping) else o for o in entry.get("outputs") or ()))
-        self._meter.book(prompt, completion, cached=cached, cost=entry.get("cost"))
+        self._meter.book(prompt, completion, cached=cached, cost=entry.get("cost"), entry=entry)
 
 
 class _Forward(UsageTracker):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rnnprog.lm.statements import Average, Condition, Last, Miss, Rule, Same, Tally, read_statement
-from rnnprog.lm.values import number, word
+from rnnprog.lm.values import is_code, number, word
 from rnnprog.memory import EMPTY_MARK
 
 __all__ = ["Notes", "read_notes"]
@@ -19,8 +19,6 @@ _EDGE = 0.4
 """Numbers further than this share of the usual distance from their average are called low or high."""
 _SEEN = 3
 """Steps after which a number's average is good enough to call other numbers low or high."""
-_WORD_DIGITS = 1
-"""Whole numbers of at most this many digits are treated as names as well: they may be codes or classes."""
 _MOST_LINES = 4000
 
 
@@ -72,19 +70,21 @@ class Notes:
         found: dict[str, str] = {}
         for name, text in observation.items():
             value = number(text)
-            if value is None or (text.isdigit() and len(text) <= _WORD_DIGITS):
+            if value is None or is_code(text):
                 if (said := word(text)) is not None:
                     found[name] = said
             elif (level := self._level(name, value)) is not None:
                 found[name] = level
-        if of in self.lasts and (number(self.lasts[of].value) is None or (of, ()) in self.tallies):
-            found[f"the last {of}"] = self.lasts[of].value
+        last = self.lasts.get(of)
+        named = last is not None and (number(last.value) is None or (of, ()) in self.tallies)
+        if last is not None and named and last.value not in found.values():  # else a field says the same already
+            found[f"the last {of}"] = last.value
         return found
 
     def numbers(self, observation: dict[str, str], of: str = "") -> dict[str, float]:
         """Return the numbers of an observation, and the last known outcome of ``of`` if it is one."""
         found = {name: value for name, text in observation.items() if (value := number(text)) is not None}
-        if of in self.lasts and (last := number(self.lasts[of].value)) is not None:
+        if of in self.lasts and (last := number(self.lasts[of].value)) is not None and last not in found.values():
             found[f"the last {of}"] = last
         return found
 

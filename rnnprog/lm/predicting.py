@@ -16,6 +16,7 @@ __all__ = ["Predictor"]
 
 _SHRINK = 2.0
 _RULE_COUNT = 3
+_IMAGINED = 4.0
 _TOP = 5
 _ERROR_BONUS = 1.5
 _DEEPEST = 8
@@ -41,6 +42,8 @@ class Predictor:
     def value(self, name: str, schema: Mapping[str, Any], depth: int = 0, root: Mapping[str, Any] | None = None) -> Any:
         """Return a value of the given JSON schema for the output called ``name``."""
         root = root or schema
+        if any(each.get("type") == "null" for each in schema.get("anyOf", ())) and not self._known(name):
+            return None
         schema = _resolved(schema, root)
         kind = schema.get("type")
         if "const" in schema:
@@ -57,6 +60,11 @@ class Predictor:
             parts = schema.get("properties", {}).items()
             return {key: self.value(f"{name}.{key}", part, depth + 1, root) for key, part in parts}
         return self._text(name) if kind in ("string", None) else None
+
+    def _known(self, name: str) -> bool:
+        notes = self._notes
+        told = [*notes.tallies, *notes.rules, *((of, when) for of, _, when in notes.averages)]
+        return any(of == name or of.startswith(f"{name}.") for of, _ in told)
 
     def _option(self, name: str, options: Sequence[Any]) -> Any:
         by_word = {word(str(option)) or str(option): option for option in options}
@@ -150,8 +158,9 @@ class Predictor:
             told = (rule for rule in notes.rules.values() if rule.of == name and _fits(rule.when, conditions))
             if (first := next((value for rule in told if (value := number(rule.value)) is not None), None)) is not None:
                 return first
+        centre = _clear_of_zero(overall) if overall else 0.0
         guesses = [
-            (_guess(average, overall, numbers), average)
+            (_guess(average, overall, centre, numbers), average)
             for average in notes.averages.values()
             if average.of == name
             and _fits(average.when, conditions)
@@ -168,7 +177,7 @@ class Predictor:
         if total <= 0.0:  # nothing to lean on: all alike
             weights, total = [1.0] * len(guesses), float(len(guesses))
         mean = sum(weight * guess for weight, (guess, _) in zip(weights, guesses, strict=True)) / total
-        return float((mean + overall.mean) / 2 if self._orders.hedge and overall else mean)
+        return float((mean + centre) / 2 if self._orders.hedge and overall else mean)
 
     def _without_notes(self, name: str) -> float:
         if name in self._notes.lasts and (last := number(self._notes.lasts[name].value)) is not None:
@@ -184,12 +193,20 @@ class Predictor:
         return None
 
 
-def _guess(average: Average, overall: Average | None, numbers: Mapping[str, float]) -> float:
+def _guess(average: Average, overall: Average | None, centre: float, numbers: Mapping[str, float]) -> float:
     if average.minus:
         return numbers[average.minus] + average.mean
-    if overall is None or not average.when:
+    if overall is None:
         return average.mean
-    return (average.total * average.mean + 2.0 * overall.mean) / (average.total + 2.0)
+    if not average.when:
+        return centre
+    return (average.total * average.mean + _IMAGINED * centre) / (average.total + _IMAGINED)
+
+
+def _clear_of_zero(overall: Average) -> float:
+    """Return the overall mean, drawn to zero as far as chance alone could have moved it from there."""
+    chance = (1.25 * overall.spread) ** 2 / max(overall.total, 1)
+    return overall.mean * max(0.0, 1.0 - chance / overall.mean**2) if overall.mean else 0.0
 
 
 def _fits(when: Condition, conditions: Mapping[str, str]) -> bool:

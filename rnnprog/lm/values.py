@@ -10,12 +10,13 @@ from typing import cast
 
 from rnnprog.memory import neutralise
 
-__all__ = ["flatten", "labels", "named_values", "number", "word"]
+__all__ = ["flatten", "is_code", "labels", "named_values", "number", "word"]
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _NAMED = re.compile(r"^[ \t]*(?:[-*][ \t]+)?([A-Za-z_]\w*)[ \t]*:[ \t]?(.*)$", re.MULTILINE)
 _SPACES = re.compile(r"\s+")
 _LONGEST_WORD = 60
+_MOST_CODE = 31
 _LONGEST_JSON = 20_000
 
 
@@ -31,6 +32,16 @@ def number(text: str) -> float | None:
         return None
     value = float(text)
     return value if math.isfinite(value) else None
+
+
+def is_code(text: str) -> bool:
+    """Tell whether a number may be a name: weekdays, months, hours, grades and classes are whole and small.
+
+    Example:
+        >>> is_code("12"), is_code("12.0"), is_code("120")
+        (True, False, False)
+    """
+    return len(text) <= 2 and text.isdecimal() and int(text) <= _MOST_CODE
 
 
 def word(text: str) -> str | None:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnprog.exam_result import Arm, ExamResult, Figure
+from rnnprog.exam_result import Arm, ExamResult
+from rnnprog.metrics import get_metric, score_steps
 from rnnprog.report.carry import carry_items
 from rnnprog.report.columns import FLAGS, Columns, Walk
-from rnnprog.report.intervals import mean_over_groups, share
+from rnnprog.report.intervals import estimate
+from rnnprog.statistics import Estimate, interval
 
 __all__ = ["ArmRow", "arm_rows"]
 
@@ -47,8 +49,8 @@ class ArmRow:
 
     label: str
     role: str
-    score: Figure
-    last: Figure
+    score: Estimate
+    last: Estimate
     steps: int
     sequences: int
     seeds: int
@@ -59,8 +61,8 @@ class ArmRow:
     tokens_per_right: float | None
     seconds: float
     cost: float | None
-    after_wrong: Figure
-    after_right: Figure
+    after_wrong: Estimate
+    after_right: Estimate
     length_mean: float | None
     length_max: int | None
     updates: int
@@ -79,10 +81,10 @@ def arm_rows(exam: ExamResult, columns: Columns) -> list[ArmRow]:
     by_arm: dict[int, list[Walk]] = {}
     for walk in columns.walks:
         by_arm.setdefault(walk.arm, []).append(walk)
-    return [_row(arm, by_arm.get(a, []), columns) for a, arm in enumerate(exam.arms)]
+    return [_row(exam, arm, by_arm.get(a, []), columns) for a, arm in enumerate(exam.arms)]
 
 
-def _row(arm: Arm, walks: list[Walk], columns: Columns) -> ArmRow:
+def _row(exam: ExamResult, arm: Arm, walks: list[Walk], columns: Columns) -> ArmRow:
     where = [slice(walk.offset, walk.offset + len(walk)) for walk in walks]
     index = np.concatenate([np.arange(s.start, s.stop) for s in where]) if where else np.zeros(0, np.int64)
     flags, n = columns.flags[index], len(index)
@@ -96,8 +98,8 @@ def _row(arm: Arm, walks: list[Walk], columns: Columns) -> ArmRow:
     return ArmRow(
         label=arm.label,
         role=arm.role,
-        score=arm.figures.get("score") or _score(walks, columns),
-        last=arm.figures.get("last") or _last(walks, columns),
+        score=arm.figures.get("score") or _score(exam, arm, walks, columns),
+        last=arm.figures.get("last") or _last(exam, walks, columns),
         steps=n,
         sequences=len({walk.trace.sequence for walk in walks}),
         seeds=len(arm.runs),
@@ -108,8 +110,8 @@ def _row(arm: Arm, walks: list[Walk], columns: Columns) -> ArmRow:
         tokens_per_right=float(tokens / right) if knows_right and right else None,
         seconds=sum(run.result.seconds for run in arm.runs),
         cost=sum(costs) if costs else None,
-        after_wrong=arm.figures.get("after_wrong") or _after(where, columns, FLAGS["wrong"]),
-        after_right=arm.figures.get("after_right") or _after(where, columns, FLAGS["right"]),
+        after_wrong=arm.figures.get("after_wrong") or _after(walks, columns, FLAGS["wrong"]),
+        after_right=arm.figures.get("after_right") or _after(walks, columns, FLAGS["right"]),
         length_mean=float(length.mean()) if len(length) else None,
         length_max=int(length.max()) if len(length) else None,
         updates=int((flags & FLAGS["changed"] > 0).sum()),
@@ -119,16 +121,30 @@ def _row(arm: Arm, walks: list[Walk], columns: Columns) -> ArmRow:
     )
 
 
-def _score(walks: list[Walk], columns: Columns) -> Figure:
-    """Average over all steps; a sequence under several seeds is one unit, for its steps are not independent."""
-    names = {name: i for i, name in enumerate(dict.fromkeys(walk.trace.sequence for walk in walks))}
-    sums, counts = np.zeros(len(names)), np.zeros(len(names))
+def _score(exam: ExamResult, arm: Arm, walks: list[Walk], columns: Columns) -> Estimate:
+    """Average over all steps; runs of several seeds are averaged at each step first, for they are not more data."""
+    if not walks:
+        return estimate([], np.zeros(0), exam.metric.binary)
+    metric = get_metric(exam.metric.name)
+    if metric.corpus is not None:
+        return interval(score_steps([walk.trace for walk in walks], metric))
+    by_sequence: dict[str, list[NDArray[np.float64]]] = {}
     for walk in walks:
-        values = columns.score[walk.offset : walk.offset + len(walk)]
-        i = names[walk.trace.sequence]
-        sums[i] += np.nansum(values, dtype=np.float64)
-        counts[i] += int(np.isfinite(values).sum())
-    return mean_over_groups(sums, counts)
+        values = columns.score[walk.offset : walk.offset + len(walk)].astype(np.float64)
+        by_sequence.setdefault(walk.trace.sequence, []).append(values)
+    means = {name: _mean_of_runs(runs) for name, runs in by_sequence.items()}
+    names = [name for name, values in means.items() for _ in values]
+    return estimate(names, np.concatenate(list(means.values())), exam.metric.binary)
+
+
+def _mean_of_runs(runs: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    table = np.full((len(runs), max(map(len, runs))), np.nan)
+    for row, values in zip(table, runs, strict=True):
+        row[: len(values)] = values
+    known = np.isfinite(table)
+    sums, counts = np.where(known, table, 0).sum(axis=0), known.sum(axis=0)
+    means: NDArray[np.float64] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return means
 
 
 def _retention(walks: list[Walk]) -> float | None:
@@ -146,22 +162,21 @@ def _retention(walks: list[Walk]) -> float | None:
     return sum(kept) / len(kept) if kept else None
 
 
-def _last(walks: list[Walk], columns: Columns) -> Figure:
-    ends = [walk.offset + len(walk) - 1 for walk in walks if len(walk)]
-    scores: NDArray[np.float64] = columns.score[ends].astype(np.float64)
-    scores = scores[np.isfinite(scores)]
-    if not len(scores):
-        return Figure(value=None)
-    return mean_over_groups(scores, np.ones(len(scores)))
+def _last(exam: ExamResult, walks: list[Walk], columns: Columns) -> Estimate:
+    ends = [walk for walk in walks if len(walk)]
+    scores = columns.score[[walk.offset + len(walk) - 1 for walk in ends]].astype(np.float64)
+    return estimate([walk.trace.sequence for walk in ends], scores, exam.metric.binary)
 
 
-def _after(where: list[slice], columns: Columns, flag: int) -> Figure:
+def _after(walks: list[Walk], columns: Columns, flag: int) -> Estimate:
     """Share right at t + 1 given that step t bears ``flag``, within sequences."""
-    hits = n = 0
-    for span in where:
-        flags = columns.flags[span]
-        now, following = flags[:-1] & flag > 0, flags[1:]
-        judged = following & (FLAGS["right"] | FLAGS["wrong"]) > 0
-        hits += int((now & judged & (following & FLAGS["right"] > 0)).sum())
-        n += int((now & judged).sum())
-    return share(hits, n)
+    names: list[str] = []
+    hits: list[NDArray[np.float64]] = [np.zeros(0)]
+    for walk in walks:
+        flags = columns.flags[walk.offset : walk.offset + len(walk)]
+        following = flags[1:][flags[:-1] & flag > 0]
+        following = following[following & (FLAGS["right"] | FLAGS["wrong"]) > 0]
+        names += [walk.trace.sequence] * len(following)
+        hits.append((following & FLAGS["right"] > 0).astype(np.float64))
+    found = estimate(names, np.concatenate(hits), share=True)
+    return found.model_copy(update={"n": len(names), "unit": "steps"})

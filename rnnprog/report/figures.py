@@ -1,4 +1,4 @@
-"""Figures for papers, through matplotlib: learning curve, cost against score, memory length. Needs the extra ``exam``."""
+"""Figures for papers: learning curve, cost against score, memory length. Needs matplotlib, the extra ``exam``."""
 
 from __future__ import annotations
 
@@ -48,13 +48,7 @@ def save_figures(exam: ExamResult, folder: str | Path, formats: tuple[str, ...] 
     rows = arm_rows(exam, columns)
     learning, lengths = learning_curves(columns, len(rows)), length_curves(columns, len(rows))
     paths = []
-    style: dict[str, Any] = {
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "svg.hashsalt": "rnnprog",
-    }
-    with rc_context(style):
+    with rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "rnnprog"}):
         for name in FIGURES:
             figure = New(figsize=(5.2, 3.2), layout="constrained")
             axes = figure.subplots()

@@ -1,58 +1,40 @@
-"""Intervals for what the page draws: means over sequences, shares, and ratios, from the sequences as units."""
+"""Intervals for what the page draws, by the methods of :mod:`rnnprog.statistics`."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rnnprog.exam_result import Figure
+from rnnprog.metrics import Case, Scores, accuracy
+from rnnprog.statistics import Estimate, interval
 
-__all__ = ["mean_over_groups", "share"]
+__all__ = ["band", "estimate"]
 
-_SEED = 20260101
-_RESAMPLES = 2000
+_SHARES = accuracy()
+_NUMBERS = replace(_SHARES, name="mean", unit="number")
+_MOST_DRAWS = 20_000_000
 
 
-def mean_over_groups(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> Figure:
-    """Return the mean over all steps with a bootstrap interval that resamples whole groups (sequences).
+def estimate(sequences: Sequence[str], values: NDArray[np.float64], share: bool) -> Estimate:
+    """Return the mean of step values with the interval that :func:`rnnprog.statistics.interval` gives.
 
     Args:
-        sums: sum of the scores of each group.
-        counts: number of scored steps of each group.
-
-    With fewer than five groups there is nothing to resample, and no interval is given.
+        sequences: id of the sequence that each value belongs to, in order of time within a sequence.
+        values: one a step; NaN marks a step without, which is left out.
+        share: whether the values are rights and wrongs.
     """
-    total = float(counts.sum())
-    if total == 0:
-        return Figure(value=None)
-    value = float(sums.sum() / total)
-    groups = int((counts > 0).sum())
-    if groups < 5:
-        return Figure(value=value, n=int(total), method=f"no interval: {groups} sequence{'s' * (groups != 1)}")
-    rng = np.random.default_rng(_SEED)
-    drawn = rng.integers(0, len(sums), size=(_RESAMPLES, len(sums)))
-    means = sums[drawn].sum(axis=1) / np.maximum(counts[drawn].sum(axis=1), 1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Figure(
-        value=value, low=float(low), high=float(high), n=int(total), method=f"bootstrap over {groups} sequences"
-    )
-
-
-def share(hits: int, n: int) -> Figure:
-    """Return a share with Wilson's interval.
-
-    Example:
-        >>> figure = share(8, 10)
-        >>> figure.value, round(figure.low, 2), round(figure.high, 2)
-        (0.8, 0.49, 0.94)
-    """
-    if n == 0:
-        return Figure(value=None)
-    interval = stats.binomtest(hits, n).proportion_ci(method="wilson")
-    return Figure(value=hits / n, low=float(interval.low), high=float(interval.high), n=n, method="Wilson")
+    known = np.isfinite(values)
+    cases = tuple(Case(name, t, None, None) for t, (name, ok) in enumerate(zip(sequences, known, strict=True)) if ok)
+    metric = _SHARES if share else _NUMBERS
+    scores = Scores(metric, cases, values[known], np.zeros(len(cases), dtype=bool), int((~known).sum()))
+    # Of very many steps a few hundred resamples say as much, and take seconds less.
+    resamples = int(np.clip(_MOST_DRAWS // max(len(cases), 1), 200, 2000))
+    return interval(scores, resamples=resamples)
 
 
 def band(values: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rnnprog.exam_result import Figure, MetricSpec
+from rnnprog.exam_result import MetricSpec
+from rnnprog.statistics import Estimate
 
 __all__ = ["count", "figure", "p_value", "points", "score"]
 
@@ -26,11 +27,12 @@ def score(value: float | None, metric: MetricSpec) -> str:
     return f"{value:.4g}" + (f" {metric.unit}" if metric.unit else "")
 
 
-def figure(number: Figure, metric: MetricSpec) -> str:
+def figure(number: Estimate, metric: MetricSpec) -> str:
     """Write a score with its interval.
 
     Example:
-        >>> figure(Figure(value=0.5, low=0.4, high=0.6), MetricSpec())
+        >>> found = Estimate(value=0.5, low=0.4, high=0.6, level=0.95, n=9, unit="sequences", method="")
+        >>> figure(found, MetricSpec())
         '50.0 % [40.0, 60.0]'
     """
     if number.low is None or number.high is None:
@@ -40,13 +42,15 @@ def figure(number: Figure, metric: MetricSpec) -> str:
     return f"{score(number.value, metric)} [{low}, {high}]"
 
 
-def points(value: float, metric: MetricSpec) -> str:
+def points(value: float | None, metric: MetricSpec) -> str:
     """Write a difference of scores with its sign; shares differ by percentage points.
 
     Example:
         >>> points(0.123, MetricSpec())
         '+12.3 points'
     """
+    if value is None:
+        return "–"
     if is_share(metric):
         return f"{100 * value:+.1f} points"
     return f"{value:+.4g}" + (f" {metric.unit}" if metric.unit else "")

@@ -11,9 +11,11 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from rnnprog.exam_result import Arm, ArmRun, Comparison, ExamResult, MetricSpec
+from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
 from rnnprog.memory import Memory
+from rnnprog.metrics import score_steps
 from rnnprog.schema import DEFAULT_SCHEMA
+from rnnprog.statistics import compare
 from rnnprog.trace import Failure, Feedback, Result, Sequence, Step, StepRecord, Timing, Trace, Update, Usage, Verdict
 
 __all__ = ["NOTE", "sample_exam", "sample_trace"]
@@ -52,20 +54,10 @@ def sample_exam(sequences: int = 8, steps: int = 40, seeds: int = 2, seed: int =
         _floor("persistence", data, lambda previous: previous),
         _floor("always sun", data, lambda previous: "sun"),
     )
-    said = (
-        ("reflective", 0.19, 0.13, 0.25, 1e-6, "gain"),
-        ("reflective, labels 5 late", 0.10, 0.04, 0.16, 0.004, "gain"),
-        ("full history", 0.05, -0.01, 0.11, 0.11, "no evidence"),
-        ("zero-shot", -0.02, -0.08, 0.04, 0.52, "no evidence"),
-    )
-    comparisons = tuple(
-        Comparison.model_validate(
-            {"arm": a, "control": "empty memory", "difference": d, "low": lo, "high": hi, "p_value": p / 2}
-            | {"p_adjusted": p, "test": "McNemar (exact)", "pairs": sequences * steps * seeds, "detectable": 0.07}
-            | {"verdict": v}
-        )
-        for a, d, lo, hi, p, v in said
-    )
+    scored = {
+        arm.label: [score_steps(run.result, "accuracy") for run in arm.runs] for arm in arms if arm.role != "floor"
+    }
+    comparisons = tuple(compare(scored.pop("empty memory"), scored, "empty memory"))
     config: dict[str, JsonValue] = {
         "memory budget": _BUDGET,
         "model": "none (made up)",
@@ -225,7 +217,7 @@ def _learn(memory: Memory, record: StepRecord, rng: random.Random) -> tuple[Memo
         operation=operation,
         critique={
             "outcome": outcome,
-            "cause": f"The sky was {sky} with {record.inputs['rain_mm']} mm of rain and wind {record.inputs['wind']} m/s.",
+            "cause": f"The sky was {sky}: {record.inputs['rain_mm']} mm of rain, wind {record.inputs['wind']} m/s.",
             "lesson": f"When it is {sky}, then {truth} may follow; check the rain before trusting persistence.",
         },
         parent=memory.digest,

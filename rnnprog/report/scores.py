@@ -28,8 +28,8 @@ def score_run(run: ArmRun, metric: MetricSpec) -> dict[str, list[StepScore]]:
     """Score every step of a run, by sequence id, in the order of the records.
 
     Scores that the exam worked out are taken as they are; otherwise the metric of that name scores the steps. A
-    step is right if a binary metric gives it 1; under any other metric, if every output is equal to its target, unless a
-    target is a real number, which nothing ever hits.
+    step is right if a binary metric gives it 1; under any other metric, if every output is equal to its target,
+    unless a target is a real number, which nothing ever hits.
 
     Raises:
         ConfigurationError: no metric has that name, or it does not fit the predictions.

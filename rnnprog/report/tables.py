@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rnnprog.exam_result import ExamResult
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow
+from rnnprog.statistics.correction import CORRECTIONS
 
 __all__ = ["Table", "memory_table", "recovery_table", "result_table", "to_html", "to_latex", "to_markdown"]
 
@@ -54,28 +55,30 @@ class Table:
 def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
     """Return score, interval, difference from the control, and cost of each arm."""
     said = {c.arm: c for c in exam.comparisons}
+    several = any(row.sequences > 1 for row in rows)  # of one sequence, the last step says nothing
     costs = any(row.cost is not None for row in rows)
     cells = []
     for row in rows:
         c = said.get(row.label)
-        gap = numbers.points(c.difference, exam.metric) if c else "control" if row.role == "control" else "–"
-        p = numbers.p_value(c.p_adjusted if c.p_adjusted is not None else c.p_value) if c else "–"
+        gap = numbers.points(c.gain, exam.metric) if c else "control" if row.role == "control" else "–"
+        p = numbers.p_value(c.p_corrected) if c else "–"
         asked = row.role != "floor"
-        line = [row.label, numbers.figure(row.score, exam.metric), numbers.score(row.last.value, exam.metric)]
+        line = [row.label, numbers.figure(row.score, exam.metric)]
+        line += [numbers.figure(row.last, exam.metric)] if several else []
         line += [gap, p] if exam.comparisons else []
         line += [numbers.count(v) if asked else "–" for v in (row.calls, row.prompt_tokens, row.completion_tokens)]
         line += [numbers.count(row.tokens_per_right) if asked else "–"] if exam.metric.binary else []
         line += [f"{row.cost:.4g}" if row.cost is not None else "–"] if costs else []
         line += [f"{row.failed:,}", f"{row.steps:,}"]
         cells.append(tuple(line))
-    columns = ["arm", f"{exam.metric.name} [95 %]", "last step"]
+    columns = ["arm", f"{exam.metric.name} [95 %]", *(["last step [95 %]"] if several else [])]
     columns += ["vs control", "p"] if exam.comparisons else []
     columns += ["calls / step", "tokens in / step", "tokens out / step"]
     columns += ["tokens / right answer"] if exam.metric.binary else []
     columns += ["cost"] if costs else []
     columns += ["failed", "steps"]
     methods = dict.fromkeys(row.score.method for row in rows if row.score.method)
-    tests = dict.fromkeys(c.test for c in exam.comparisons if c.test)
+    tests = dict.fromkeys(f"{c.test} ({CORRECTIONS[c.correction]})" for c in exam.comparisons if c.p is not None)
     note = f"Intervals: {'; '.join(methods) or 'none'}."
     note += f" Tests: {', '.join(tests)}." if tests else ""
     if not exam.metric.binary and any(row.failed for row in rows):
@@ -107,7 +110,7 @@ def recovery_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
 
 def memory_table(rows: list[ArmRow]) -> Table:
     """Return what the memories did: length, changes, what the guard decided, what the budget removed."""
-    shown = [row for row in rows if row.updates or row.length_mean is not None or row.verdicts]
+    shown = [row for row in rows if row.length_mean is not None or row.retention is not None or row.verdicts]
     cells = tuple(
         (
             row.label,
@@ -155,13 +158,13 @@ def to_html(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Return the table in Markdown.
+    r"""Return the table in Markdown.
 
     Example:
         >>> print(to_markdown(Table("t", ("arm", "n"), (("a|b", "1"),), ("arm",))))
         | arm | n |
         |:--|--:|
-        | a\\|b | 1 |
+        | a\|b | 1 |
     """
     lines = [_md_row(table.columns), "|:--" + "|--:" * (len(table.columns) - 1) + "|"]
     lines += [_md_row(row) for row in table.rows]
@@ -169,11 +172,11 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """Return the table in LaTeX, for the package booktabs.
+    r"""Return the table in LaTeX, for the package booktabs.
 
     Example:
         >>> print(to_latex(Table("t", ("arm", "n"), (("a_b", "5 %"),), ("arm",))).splitlines()[4])
-        a\\_b & 5 \\% \\\\
+        a\_b & 5 \% \\
     """
     lines = [r"\begin{tabular}{l" + "r" * (len(table.columns) - 1) + "}", r"\toprule"]
     lines += [_tex_row(table.columns), r"\midrule", *(_tex_row(row) for row in table.rows), r"\bottomrule"]

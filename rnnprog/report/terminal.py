@@ -86,7 +86,7 @@ def step_panel(trace: Trace, t: int) -> Panel:
 
 
 def memory_panels(trace: Trace) -> RenderableType:
-    """Return the memory before the first step and after the last, side by side; what is new is green, what is gone is red."""
+    """Return the memory before the first step and after the last, side by side; new is green, gone is red."""
     before, after = carry_lines(trace.initial), carry_lines(trace.carry_after())
     panels = [
         Panel(diff_text(before, before), title="memory before", title_align="left"),
@@ -108,7 +108,9 @@ def result_table(runs: Mapping[str, Source], metric: MetricLike, floors: Mapping
     name = next(iter(lines.values()))["metric"] if lines else "score"
     table = Table(title_justify="left", box=None, pad_edge=False, header_style="dim")
     table.add_column("")
-    for heading in (str(name), "interval 95 %", "steps", "failed", "calls", "tokens", "tokens / step"):
+    table.add_column(str(name), justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    for heading in ("steps", "failed", "calls", "tokens", "tokens / step"):
         table.add_column(heading, justify="right")
     sources = {**runs, **(floors or {})}
     for label, line in {**lines, **below}.items():
@@ -120,11 +122,11 @@ def result_table(runs: Mapping[str, Source], metric: MetricLike, floors: Mapping
 
 
 def diff_text(before: Sequence[str], after: Sequence[str]) -> Text:
-    """Return two versions of a carry as one text: new lines green after ``+``, lines that are gone red after ``-``.
+    r"""Return two versions of a carry as one text: new lines green after ``+``, lines that are gone red after ``-``.
 
     Example:
         >>> diff_text(["#Rules", "-old"], ["#Rules", "-new"]).plain
-        'Rules\\n- old\\n+ new'
+        'Rules\n- old\n+ new'
     """
     told = Text()
     matcher = SequenceMatcher(None, before, after, autojunk=False)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnnprog.exam_result import Comparison, ExamResult
+from rnnprog.exam_result import ExamResult
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow
+from rnnprog.statistics import Comparison
+from rnnprog.statistics.correction import CORRECTIONS
 
 __all__ = ["Statement", "headline", "statements"]
 
@@ -16,7 +18,7 @@ class Statement:
     """One sentence of the verdict.
 
     Attributes:
-        kind: ``gain``, ``loss``, ``no evidence``, ``floor`` or ``note``; decides the mark in front.
+        kind: ``gain``, ``loss``, ``no evidence``, ``not tested``, ``floor`` or ``note``; decides the mark in front.
         text: the sentence.
     """
 
@@ -37,34 +39,35 @@ def headline(exam: ExamResult, rows: list[ArmRow]) -> str:
 
 
 def _compared(exam: ExamResult) -> str:
-    kinds = {
-        verdict: [c for c in exam.comparisons if c.verdict == verdict] for verdict in ("gain", "loss", "no evidence")
-    }
-    control = exam.comparisons[0].control
-    gains, losses = kinds["gain"], kinds["loss"]
-    if gains:
-        best = max(gains, key=lambda c: c.difference)
-        told = f"{best.arm} beats {control}: {numbers.points(best.difference, exam.metric)}"
-        told += f" {_interval(best, exam)}".rstrip()
-        others = len(exam.comparisons) - len(gains)
-        return told + (f". No evidence of a gain for {others} of {len(exam.comparisons)} arms." if others else ".")
-    told = f"No evidence that any of {len(exam.comparisons)} arms beats {control}"
-    return told + (f"; {len(losses)} {'does' if len(losses) == 1 else 'do'} worse." if losses else ".")
+    control, among = exam.comparisons[0].control, exam.comparisons
+    gains = [c for c in among if c.outcome == "gain"]
+    losses = sum(c.outcome == "loss" for c in among)
+    worse = f"; {losses} {'does' if losses == 1 else 'do'} worse" if losses else ""
+    if not gains:
+        who = among[0].arm if len(among) == 1 else f"any of {len(among)} arms"
+        return f"No evidence that {who} beats {control}{worse}."
+    best = max(gains, key=lambda c: c.gain or 0.0)
+    told = f"{best.arm} beats {control}: {numbers.points(best.gain, exam.metric)} {_interval(best, exam)}".rstrip()
+    others = len(among) - len(gains)
+    return told + (f". No evidence of a gain for {others} of {len(among)} arms{worse}." if others else ".")
 
 
 def statements(exam: ExamResult, rows: list[ArmRow]) -> list[Statement]:
     """Return the sentences below the headline: each comparison, then the floors, then the note."""
-    said = [Statement(c.verdict, c.words or _sentence(c, exam)) for c in exam.comparisons]
+    said = [Statement(c.outcome, _sentence(c, exam)) for c in exam.comparisons]
     return said + _floors(exam, rows) + ([Statement("note", exam.note)] if exam.note else [])
 
 
 def _sentence(c: Comparison, exam: ExamResult) -> str:
-    what = {"gain": "a gain over", "loss": "a loss against", "no evidence": "no evidence of a gain over"}[c.verdict]
-    p = f", {c.test or 'test'} p = {numbers.p_value(c.p_adjusted if c.p_adjusted is not None else c.p_value)}"
-    p = p.replace("= <", "<") + (" (corrected)" if c.p_adjusted is not None else "")
-    text = f"{c.arm}: {what} {c.control}, {numbers.points(c.difference, exam.metric)} {_interval(c, exam)}".rstrip()
-    text += p if c.p_value is not None or c.p_adjusted is not None else ""
-    if c.verdict == "no evidence" and c.detectable is not None:
+    if c.outcome == "not tested":
+        return f"{c.arm}: not tested against {c.control}: {c.reason}."
+    what = {"gain": "a gain over", "loss": "a loss against", "no evidence": "no evidence of a gain over"}[c.outcome]
+    text = f"{c.arm}: {what} {c.control}, {numbers.points(c.gain, exam.metric)} {_interval(c, exam)}".rstrip()
+    p = numbers.p_value(c.p_corrected)
+    text += f", p {p if p.startswith('<') else f'= {p}'}"
+    text += f" ({CORRECTIONS[c.correction]})" if c.comparisons > 1 else ""
+    text += f", {c.test} over {c.n:,} {c.unit}"
+    if c.outcome == "no evidence" and c.detectable is not None:
         small = numbers.points(c.detectable, exam.metric).lstrip("+")
         text += f". A true difference below {small} could well have been missed"
     return text + "."

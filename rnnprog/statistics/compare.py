@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Union
 
 import numpy as np
 from scipy import stats
 
-from rnnprog.errors import ConfigurationError
-from rnnprog.metrics.metric import Case, Metric
-from rnnprog.metrics.score import Scores
+from rnnprog.metrics.metric import Case
 from rnnprog.statistics.choose import Choice, choose_test
 from rnnprog.statistics.comparison import Comparison
 from rnnprog.statistics.correction import Correction, corrected
 from rnnprog.statistics.interval import Where, mean_interval
 from rnnprog.statistics.paired import TestResult, diebold_mariano, mcnemar, paired_permutation, wilcoxon
+from rnnprog.statistics.pairing import Arm, Pair, pair_up, runs_of
 from rnnprog.statistics.power import (
+    PERMUTATION_EFFICIENCY,
     WILCOXON_EFFICIENCY,
     detectable_by_error,
     detectable_by_mcnemar,
@@ -26,11 +25,6 @@ from rnnprog.statistics.power import (
 )
 
 __all__ = ["Arm", "Rules", "compare"]
-
-Arm = Union[Scores, Sequence[Scores]]
-"""The scores of one run, or of several runs of the same arm with different seeds."""
-
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,8 @@ class Rules:
         power: probability behind the smallest detectable difference.
         correction: for the number of arms compared.
         horizon: how many steps ahead was predicted; with delayed feedback the delay plus 1.
-        resamples: of bootstrap and permutation; a twentieth of it for corpus-level metrics.
+        permutations: random flips of a permutation test; a twentieth of it for corpus-level metrics.
+        resamples: of the bootstrap behind an interval.
         seed: of bootstrap and permutation.
     """
 
@@ -52,7 +47,8 @@ class Rules:
     power: float = 0.8
     correction: Correction = "holm"
     horizon: int = 1
-    resamples: int = 9_999
+    permutations: int = 9_999
+    resamples: int = 2_000
     seed: int = 0
 
 
@@ -74,7 +70,9 @@ def compare(
         ConfigurationError: the scores are of different metrics, or there is no run.
     """
     rules = rules or Rules()
-    pairs = {name: _pair(_runs(control, control_name), _runs(arm, name), rules) for name, arm in arms.items()}
+    pairs = {
+        name: pair_up(runs_of(control, control_name), runs_of(arm, name), rules.where) for name, arm in arms.items()
+    }
     results = {name: _test(pair, rules, max(len(arms), 1)) for name, pair in pairs.items()}
     adjusted = corrected([result.test.p for result in results.values()], rules.correction)
     tested = sum(not math.isnan(p) for p in adjusted)
@@ -82,20 +80,6 @@ def compare(
         _comparison(name, control_name, pairs[name], results[name], p, tested, rules)
         for name, p in zip(arms, adjusted, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class _Pair:
-    metric: Metric
-    old: list[np.ndarray]
-    new: list[np.ndarray]
-    cases: list[list[tuple[Case, Case]]]
-    unpaired: int
-    seeds: int
-
-    @property
-    def differences(self) -> list[np.ndarray]:
-        return [self.metric.sign * (b - a) for a, b in zip(self.old, self.new, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -108,49 +92,7 @@ class _Tested:
     detectable: float
 
 
-def _runs(arm: Arm, name: str) -> list[Scores]:
-    runs = [arm] if isinstance(arm, Scores) else list(arm)
-    if not runs:
-        raise ConfigurationError(f"{name!r} has no run to compare")
-    if len({run.metric.name for run in runs}) > 1:
-        raise ConfigurationError(
-            f"the runs of {name!r} are scored by different metrics: {[r.metric.name for r in runs]}"
-        )
-    return runs
-
-
-def _pair(control: list[Scores], arm: list[Scores], rules: Rules) -> _Pair:
-    metric = control[0].metric
-    if metric.name != arm[0].metric.name:
-        raise ConfigurationError(f"cannot compare {arm[0].metric.name} with {metric.name}; score both by one metric")
-    old, new = _means(control), _means(arm)
-    both = [key for key in old if key in new]
-    sequences: dict[str, list[Key]] = {}
-    for key in both:
-        sequences.setdefault(key[0], []).append(key)
-    chosen = [keys[-1:] if rules.where == "last" else keys for keys in sequences.values()]
-    cases = [dict(zip(_keys(runs[0]), runs[0].cases, strict=True)) for runs in (control, arm)]
-    return _Pair(
-        metric,
-        [np.array([old[key] for key in keys]) for keys in chosen],
-        [np.array([new[key] for key in keys]) for keys in chosen],
-        [[(cases[0][key], cases[1][key]) for key in keys] for keys in chosen],
-        len(old) + len(new) - 2 * len(both),
-        min(len(control), len(arm)),
-    )
-
-
-def _keys(scores: Scores) -> list[Key]:
-    return [(case.sequence, case.t) for case in scores.cases]
-
-
-def _means(runs: list[Scores]) -> dict[Key, float]:
-    """Return the mean over runs of each step that every run scored, in order of sequence and time."""
-    tables = [dict(zip(_keys(run), run.values, strict=True)) for run in runs]
-    return {key: float(np.mean([t[key] for t in tables])) for key in tables[0] if all(key in t for t in tables)}
-
-
-def _test(pair: _Pair, rules: Rules, comparisons: int) -> _Tested:
+def _test(pair: Pair, rules: Rules, comparisons: int) -> _Tested:
     steps = pair.differences
     finite = all(np.isfinite(d).all() for d in steps)
     if not steps or not finite:
@@ -165,11 +107,11 @@ def _test(pair: _Pair, rules: Rules, comparisons: int) -> _Tested:
     over_sequences = choice.unit == "sequences"
     d = np.array([x.mean() for x in steps]) if over_sequences else np.concatenate(steps)
     test, detectable = _run_test(choice, pair, d, rules, alpha)
-    low, high = mean_interval(d, choice.unit, 1 - rules.alpha, min(rules.resamples, 2_000), rules.seed)
+    low, high = mean_interval(d, choice.unit, 1 - rules.alpha, rules.resamples, rules.seed)
     return _Tested(choice, test, float(d.mean()), low, high, detectable)
 
 
-def _run_test(choice: Choice, pair: _Pair, d: np.ndarray, rules: Rules, alpha: float) -> tuple[TestResult, float]:
+def _run_test(choice: Choice, pair: Pair, d: np.ndarray, rules: Rules, alpha: float) -> tuple[TestResult, float]:
     if choice.test == "mcnemar":
         old, new = np.concatenate(pair.old), np.concatenate(pair.new)
         detectable = detectable_by_mcnemar(float(np.mean(old != new)), len(old), alpha, rules.power)
@@ -178,8 +120,8 @@ def _run_test(choice: Choice, pair: _Pair, d: np.ndarray, rules: Rules, alpha: f
     if choice.test == "wilcoxon":
         return wilcoxon(d), detectable_by_sequences(d, alpha, rules.power, WILCOXON_EFFICIENCY)
     if choice.test == "paired permutation":
-        found = paired_permutation(d, rules.resamples, rules.seed)
-        return found, detectable_by_sequences(d, alpha, rules.power)
+        found = paired_permutation(d, rules.permutations, rules.seed)
+        return found, detectable_by_sequences(d, alpha, rules.power, PERMUTATION_EFFICIENCY)
     if choice.test == "diebold-mariano":
         # Memory makes neighbouring differences alike beyond the horizon, so the variance looks further back.
         reach = max(rules.horizon, math.floor(len(d) ** (1 / 3)) + 1)
@@ -188,11 +130,11 @@ def _run_test(choice: Choice, pair: _Pair, d: np.ndarray, rules: Rules, alpha: f
     return TestResult("none", math.nan, math.nan, len(d)), math.nan
 
 
-def _corpus_test(pair: _Pair, choice: Choice, rules: Rules, alpha: float) -> _Tested:
+def _corpus_test(pair: Pair, choice: Choice, rules: Rules, alpha: float) -> _Tested:
     corpus, sign = pair.metric.corpus, pair.metric.sign
     assert corpus is not None
     rng = np.random.default_rng(rules.seed)
-    rounds, n = max(rules.resamples // 20, 99), len(pair.cases)
+    rounds, n = max(rules.permutations // 20, 99), len(pair.cases)
 
     def gain(picked: list[list[tuple[Case, Case]]]) -> float:
         old, new = ([case[side] for run in picked for case in run] for side in (0, 1))
@@ -216,7 +158,7 @@ def _corpus_test(pair: _Pair, choice: Choice, rules: Rules, alpha: float) -> _Te
 
 
 def _comparison(
-    name: str, control: str, pair: _Pair, tested: _Tested, p: float, comparisons: int, rules: Rules
+    name: str, control: str, pair: Pair, tested: _Tested, p: float, comparisons: int, rules: Rules
 ) -> Comparison:
     over = tested.choice.unit == "sequences"
     corpus = pair.metric.corpus

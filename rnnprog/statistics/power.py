@@ -11,6 +11,10 @@ from scipy import optimize, stats
 __all__ = ["detectable_by_error", "detectable_by_mcnemar", "detectable_by_sequences"]
 
 WILCOXON_EFFICIENCY = 3 / math.pi
+"""Of the signed-rank test relative to the t-test, under normal differences."""
+
+PERMUTATION_EFFICIENCY = 0.93
+"""Of the exact permutation test on tied differences, which is conservative; by simulation, 24 shares of 10 steps."""
 
 
 def detectable_by_sequences(
@@ -22,7 +26,7 @@ def detectable_by_sequences(
         differences: arm minus control, one entry a sequence; their spread is what matters.
         alpha: two-sided level of the test; divide it by the number of comparisons that are corrected for.
         power: probability of finding the difference.
-        efficiency: of the test relative to the t-test; 3/pi for Wilcoxon under normal differences.
+        efficiency: of the test relative to the t-test.
 
     Returns:
         The difference, in units of the score; NaN for fewer than two sequences or differences that never vary.
@@ -31,10 +35,14 @@ def detectable_by_sequences(
     spread = float(np.std(d, ddof=1)) if len(d) > 1 else 0.0
     if not spread:
         return math.nan
-    from statsmodels.stats.power import TTestPower
+    n, df = len(d) * efficiency, max(len(d) * efficiency - 1, 0.5)
+    critical = stats.t.isf(alpha / 2, df)
 
-    effect = TTestPower().solve_power(nobs=len(d) * efficiency, alpha=alpha, power=power, alternative="two-sided")
-    return float(np.squeeze(effect)) * spread
+    def surplus(effect: float) -> float:
+        return float(stats.nct.sf(critical, df, effect * math.sqrt(n))) - power
+
+    # With two or three units only an enormous difference is found, so the search goes far.
+    return float(optimize.brentq(surplus, 0.0, 1e4)) * spread if surplus(1e4) > 0 else math.nan
 
 
 def detectable_by_mcnemar(discordant: float, n: int, alpha: float = 0.05, power: float = 0.8) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from rnnprog.errors import ConfigurationError
 from rnnprog.tasks.base import TaskData
 
-__all__ = ["load_task", "register_task", "task_names"]
+__all__ = ["load_task", "register_task", "task_names", "task_parameters"]
 
 Loader = Callable[..., TaskData]
 _LOADERS: dict[str, Loader] = {}
@@ -35,6 +35,16 @@ def register_task(name: str) -> Callable[[Loader], Loader]:
 def task_names() -> tuple[str, ...]:
     """Return the names that :func:`load_task` knows, in alphabetical order."""
     return tuple(sorted(_LOADERS))
+
+
+def task_parameters(name: str) -> tuple[str, ...]:
+    """Return the names of a task's options.
+
+    Example:
+        >>> "seed" in task_parameters("regimes")
+        True
+    """
+    return tuple(inspect.signature(_LOADERS[name]).parameters)
 
 
 def load_task(name: str, **options: Any) -> TaskData:

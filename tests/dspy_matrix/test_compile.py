@@ -20,7 +20,8 @@ Examples = list[dspy.Example]
 def score(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None, *_gepa: Any) -> float:
     """Share of right answers; takes the five arguments of GEPA as well as dspy's three."""
     truth = [step["tomorrow"] for step in example.steps]
-    return sum(o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)) / len(truth)
+    right = [o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)]
+    return float(sum(right)) / len(right)
 
 
 def always(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:
@@ -125,7 +126,7 @@ def test_knn_few_shot(student: Any, examples: Examples) -> None:
 
         return np.array([[float(len(text)), 1.0] for text in texts])
 
-    texts = [e.copy(topic=str(k)) .with_inputs("steps") for k, e in enumerate(examples)]
+    texts = [e.copy(topic=str(k)).with_inputs("steps") for k, e in enumerate(examples)]
     knn = dspy.KNNFewShot(k=2, trainset=texts, vectorizer=dspy.Embedder(vectors), max_labeled_demos=0)
     compiled = knn.compile(student)
     assert len(compiled(steps=examples[0].steps).outputs) == 3
@@ -168,7 +169,9 @@ def test_gepa(student: Any, before: str, examples: Examples, proposer: dspy.LM) 
 
 def test_simba(student: Any, before: str, examples: Examples, proposer: dspy.LM) -> None:
     many = [e.copy().with_inputs("steps") for e in examples] * 2
-    simba = dspy.SIMBA(metric=score, bsize=4, num_candidates=2, max_steps=1, max_demos=1, prompt_model=proposer, num_threads=1)
+    simba = dspy.SIMBA(
+        metric=score, bsize=4, num_candidates=2, max_steps=1, max_demos=1, prompt_model=proposer, num_threads=1
+    )
     check(simba.compile(student, trainset=many, seed=0), student, before, examples)
 
 
@@ -193,7 +196,7 @@ def test_ensemble(student: Any, before: str, examples: Examples) -> None:
     other.set_lm(pure_lm(seed=2))
     together = dspy.Ensemble(reduce_fn=lambda outputs: outputs[-1], size=None).compile([student, other])
     assert together(steps=examples[0].steps).trace == other(steps=examples[0].steps).trace
-    assert [name for name, _ in together.named_predictors()][0] == "programs[0].cell.predictor"
+    assert together.named_predictors()[0][0] == "programs[0].cell.predictor"
     assert json.dumps(student.dump_state()) == before
 
 

@@ -47,7 +47,7 @@ def test_json_save_and_load(task: str, steps: Steps, tmp_path: Path) -> None:
     program.save(tmp_path / "program.json")
     other: Any = built(task)
     other.load(tmp_path / "program.json")
-    assert other.cell.settings.value == program.cell.settings.value  # type: ignore[attr-defined]
+    assert other.cell.settings.value == program.cell.settings.value
     assert "Blue means sun." in other.initial().carry.render()
     program.set_lm(pure_lm())
     other.set_lm(pure_lm())
@@ -170,7 +170,7 @@ def test_settings_of_another_kind_are_refused(task: str) -> None:
 def test_settings_of_a_newer_version_are_refused(task: str, version: Any) -> None:
     state = built(task).dump_state()
     state["cell.settings"]["version"] = version
-    with pytest.raises(rnnprog.ConfigurationError, match="layout|version"):
+    with pytest.raises(rnnprog.ConfigurationError, match=r"layout|version"):
         built(task).load_state(state)
 
 

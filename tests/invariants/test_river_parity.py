@@ -10,6 +10,7 @@ import pytest
 import rnnprog
 from rnnprog.cells.river_cell import RiverCell
 from rnnprog.effects import drive
+from rnnprog.feedback import DelayUnit
 from rnnprog.metrics import score, score_steps
 from rnnprog.steps import as_steps
 from rnnprog.trace import Step, Trace
@@ -35,9 +36,11 @@ def regressor() -> Any:
     return preprocessing.StandardScaler() | linear_model.LinearRegression(intercept_lr=0.1)
 
 
-def walked(cell: RiverCell, steps: Iterable[Step], delay: int = 0) -> tuple[Trace, list[Any]]:
+def walked(cell: RiverCell, steps: Iterable[Step], delay: int = 0, by: DelayUnit = "steps") -> tuple[Trace, list[Any]]:
     """Walk in our loop; return the trace and the answers with their probabilities."""
-    program = rnnprog.RecurrentModule(cell, feedback=rnnprog.Label(delay=delay), recording=rnnprog.Recording(every=0))
+    program = rnnprog.RecurrentModule(
+        cell, feedback=rnnprog.Label(delay=delay, by=by), recording=rnnprog.Recording(every=0)
+    )
     walk = program.walk(program.initial())
     drive(walk.steps(as_steps(cell.task, steps)))
     return walk.trace({}), walk.answers
@@ -99,7 +102,7 @@ def test_probabilities_in_the_trace_give_the_exact_area() -> None:
     ("timed", "delay", "figure"), [(False, 0, "0.5587"), (True, 7, "1.2810"), (False, 20, None), (True, 1, None)]
 )
 def test_trump_approval_error(timed: bool, delay: int, figure: str | None) -> None:
-    trace, _ = walked(RiverCell(TRUMP, regressor()), trump(timed), delay)
+    trace, _ = walked(RiverCell(TRUMP, regressor()), trump(timed), delay, "time" if timed else "steps")
     how = {"moment": "ordinal_date" if timed else None, "delay": delay} if delay else {}
     theirs = evaluate.progressive_val_score(datasets.TrumpApproval(), regressor(), metrics.MAE(), **how).get()
     ours = score(trace, "mae[approval]")
@@ -108,7 +111,7 @@ def test_trump_approval_error(timed: bool, delay: int, figure: str | None) -> No
 
 
 def test_every_single_prediction_is_rivers() -> None:
-    trace, _ = walked(RiverCell(TRUMP, regressor()), trump(timed=True)[:300], 7)
+    trace, _ = walked(RiverCell(TRUMP, regressor()), trump(timed=True)[:300], 7, "time")
     theirs = [
         state["Prediction"]
         for state in evaluate.iter_progressive_val_score(

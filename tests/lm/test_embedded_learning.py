@@ -34,11 +34,11 @@ def skies(n: int, seed: int, flip: int | None = None, noise: float = 0.2) -> Ste
 
 def accuracy(walk: Any, steps: Steps, start: int, end: int | None = None) -> float:
     pairs = list(zip(walk.answers, steps, strict=True))[start:end]
-    return mean(answer == truth for answer, (_, truth) in pairs)
+    return float(mean(answer == truth for answer, (_, truth) in pairs))
 
 
 def best(steps: Steps, start: int) -> float:
-    return mean(BEFORE[seen["sky"]] == truth["tomorrow"] for seen, truth in steps[start:])
+    return float(mean(BEFORE[seen["sky"]] == truth["tomorrow"] for seen, truth in steps[start:]))
 
 
 def test_a_noisy_rule_is_learned_nearly_as_well_as_it_can_be(walk: Callable[..., Any]) -> None:
@@ -126,7 +126,8 @@ def test_a_number_that_depends_on_a_condition(walk: Callable[..., Any]) -> None:
 
 
 def test_a_number_that_stays_near_its_last_value(walk: Callable[..., Any]) -> None:
-    draw, value, steps = random.Random(7), 20.0, []
+    draw, value = random.Random(7), 20.0
+    steps: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for _ in range(100):
         old, value = value, round(20 + 0.95 * (value - 20) + draw.gauss(0, 1), 2)
         steps.append(({"day": draw.choice("ab"), "temp": old}, {"later": value}))

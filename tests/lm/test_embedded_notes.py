@@ -101,6 +101,13 @@ def test_notes_of_others_stay_under_their_heading_word_for_word() -> None:
     assert "Ask twice before snow." in parsed.section("rules").items
 
 
+def test_a_flood_of_foreign_notes_leaves_room_to_learn() -> None:
+    memory = "## Facts and stable patterns\n" + "\n".join(f"- Foreign note number {i}." for i in range(300))
+    said = rewrite(memory, budget=300)
+    assert said.count("Foreign note") > 10
+    assert "When sky is grey, tomorrow was rain in 1 of 1 steps." in said
+
+
 @pytest.mark.parametrize(
     "headings",
     ["## Rules\n## History", "## Anything", "## What went wrong: x\n## What to do next: y\n## What is known: z"],

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from rnnprog.errors import TraceError
-from rnnprog.exam_result import Arm, ArmRun, Comparison, ExamResult, MetricSpec, read_exam, write_exam
+from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec, read_exam, write_exam
 from rnnprog.report.sample import sample_exam
 from rnnprog.trace import Result
 
@@ -34,8 +34,8 @@ def test_arms_whose_names_look_alike_as_files_keep_their_own(tmp_path: Path) -> 
 def test_labels_must_differ_and_comparisons_must_name_arms() -> None:
     with pytest.raises(ValidationError, match=r"\['a'\] stand twice"):
         ExamResult(task="t", arms=(Arm(label="a"), Arm(label="a")))
-    with pytest.raises(ValidationError, match=r"name \['b'\], which are no arms"):
-        ExamResult(task="t", arms=(Arm(label="a"),), comparisons=(Comparison(arm="a", control="b", difference=0.1),))
+    with pytest.raises(ValidationError, match=r"name \['empty memory'\], which are no arms"):
+        ExamResult(task="t", arms=(Arm(label="reflective"),), comparisons=sample_exam(6, 4, 1).comparisons[:1])
 
 
 @pytest.mark.parametrize(

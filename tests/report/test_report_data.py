@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnprog.exam_result import Arm, ArmRun, ExamResult, Figure, MetricSpec
-from rnnprog.metrics import memory_curve, recovery
+from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
+from rnnprog.metrics import memory_curve, recovery, score_steps
 from rnnprog.report import blocks
 from rnnprog.report.arms import arm_rows
 from rnnprog.report.carry import carry_items, carry_lines
 from rnnprog.report.columns import FLAGS, UNKNOWN, columns_of
 from rnnprog.report.curves import learning_curves, length_curves
-from rnnprog.report.intervals import band, mean_over_groups, share
+from rnnprog.report.intervals import band, estimate
 from rnnprog.report.sample import sample_exam, sample_trace
+from rnnprog.statistics import Estimate, interval
 from rnnprog.trace import Feedback, Result, StepRecord, Trace, Update
 
 
@@ -166,33 +167,44 @@ def test_memory_lengths_are_averaged_where_known(small_trace: Trace) -> None:
     assert (curve.x, curve.y) == ([0, 1, 2, 3], [20, 30, 30, 40])
 
 
-def test_seeds_of_one_sequence_are_one_unit() -> None:
-    runs = tuple(
-        ArmRun(seed=s, result=Result(traces=tuple(labels("ab", "aa", str(k)) for k in range(6)))) for s in range(3)
+def test_seeds_are_averaged_and_are_not_more_data() -> None:
+    def run(seed: int, *walks: str) -> ArmRun:
+        traces = tuple(labels(said, "aa", str(k)) for k, said in enumerate(walks))
+        return ArmRun(seed=seed, result=Result(traces=traces))
+
+    several = Arm(
+        label="arm", runs=(run(0, "aa", "ab", "bb", "ba", "aa", "bb"), run(1, "aa", "ab", "bb", "ab", "aa", "bb"))
     )
-    exam = ExamResult(task="t", arms=(Arm(label="arm", runs=runs),))
+    exam = ExamResult(task="t", arms=(several,))
     row = arm_rows(exam, columns_of(exam))[0]
-    assert row.score.method == "bootstrap over 6 sequences"
-    assert (row.score.value, row.score.low, row.score.high, row.score.n) == (0.5, 0.5, 0.5, 36)
+    once = ExamResult(task="t", arms=(several.model_copy(update={"runs": several.runs[:1]}),))
+    assert row.score.n == 6
+    assert row.score == arm_rows(once, columns_of(once))[0].score  # each sequence has the same mean under both seeds
+
+
+def test_a_run_alone_has_the_interval_of_the_statistics() -> None:
+    exam = sample_exam(7, 12, 1)
+    for arm, row in zip(exam.arms, arm_rows(exam, columns_of(exam)), strict=True):
+        assert row.score == interval(score_steps(arm.runs[0].result, "accuracy"))
+        assert row.last == interval(score_steps(arm.runs[0].result, "accuracy"), where="last")
+
+
+def test_a_metric_that_needs_all_steps_together_is_scored_so() -> None:
+    exam = exam_of(labels("aabb", "abab"), metric="macro_f1[y]")
+    assert arm_rows(exam, columns_of(exam))[0].score.value == 0.5
 
 
 def test_figures_of_the_exam_stand_above_those_of_the_page() -> None:
     exam = exam_of(labels("a", "a"))
-    told = Figure(value=0.25, low=0.1, high=0.4)
+    told = Estimate(value=0.25, low=0.1, high=0.4, level=0.95, n=3, unit="sequences", method="")
     exam = exam.model_copy(update={"arms": (exam.arms[0].model_copy(update={"figures": {"score": told}}),)})
     assert arm_rows(exam, columns_of(exam))[0].score == told
 
 
-def test_intervals() -> None:
-    assert share(0, 0).value is None
-    figure = share(5, 10)
-    assert (figure.low, figure.high) == (pytest.approx(0.2366, abs=1e-4), pytest.approx(0.7634, abs=1e-4))
-    assert mean_over_groups(np.zeros(3), np.zeros(3)).value is None
-    ragged = mean_over_groups(np.array([1.0, 10, 0, 0, 0]), np.array([1.0, 10, 1, 1, 1]))
-    assert ragged.value == pytest.approx(11 / 14)
-    assert ragged.low is not None
-    assert ragged.high is not None
-    assert ragged.low < 11 / 14 < ragged.high
+def test_steps_without_a_score_are_left_out() -> None:
+    found = estimate(["a"] * 3 + ["b"], np.array([1.0, np.nan, 0.0, 1.0]), share=True)
+    assert found.value == pytest.approx(2 / 3)
+    assert estimate([], np.zeros(0), share=True).value is None
     assert all(math.isnan(v) for v in band(np.array([1.0]))[1:])
 
 
@@ -225,7 +237,7 @@ def test_a_memory_that_was_not_recorded_is_not_made_up(small_trace: Trace) -> No
 
 def test_blocks_hold_what_json_does_not_know() -> None:
     assert unpack(blocks.pack_json({"x": [math.nan, math.inf, 1.5], "y": "\ud800"})) == {
-        "x": ["nan", "inf", 1.5],
+        "x": ["NaN", "Infinity", 1.5],
         "y": "?",
     }
 

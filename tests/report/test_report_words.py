@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from rnnprog.exam_result import Arm, ArmRun, Comparison, ExamResult, MetricSpec
+from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.columns import columns_of
 from rnnprog.report.sample import NOTE, sample_exam
 from rnnprog.report.tables import Table, memory_table, recovery_table, result_table, to_html, to_latex, to_markdown
 from rnnprog.report.verdict import headline, statements
+from rnnprog.statistics import Comparison
 from rnnprog.trace import Result, StepRecord, Trace
 
 
@@ -27,47 +28,68 @@ def arm(label: str, said: str, role: Any = "arm") -> Arm:
     return Arm(label=label, role=role, runs=(ArmRun(result=Result(traces=(Trace(sequence="s", records=records),))),))
 
 
-def compared(**values: Any) -> ExamResult:
-    comparison = Comparison(arm="new", control="old", **values)
+def compared(gain: float, **values: Any) -> ExamResult:
+    told: dict[str, Any] = {
+        "arm": "new",
+        "control": "old",
+        "metric": "accuracy",
+        "better": "higher",
+        "arm_score": None,
+        "control_score": None,
+        "gain": gain,
+        "low": None,
+        "high": None,
+        "level": 0.95,
+        "p": 0.5,
+        "p_corrected": 0.5,
+        "correction": "holm",
+        "comparisons": 1,
+        "test": "mcnemar",
+        "reason": "too few steps",
+        "unit": "sequences",
+        "n": 12,
+    }
+    comparison = Comparison.model_validate(told | values)
     return ExamResult(task="t", arms=(arm("new", "aab"), arm("old", "abb", "control")), comparisons=(comparison,))
 
 
+def told(exam: ExamResult) -> tuple[str, str]:
+    return headline(exam, rows_of(exam)), statements(exam, rows_of(exam))[0].text
+
+
 def test_a_gain_is_said_first() -> None:
-    exam = compared(difference=0.1, low=0.02, high=0.18, p_adjusted=0.01, test="McNemar", verdict="gain")
-    assert headline(exam, rows_of(exam)) == "new beats old: +10.0 points [+2.0, +18.0]."
-    told = statements(exam, rows_of(exam))
-    assert told[0].text == "new: a gain over old, +10.0 points [+2.0, +18.0], McNemar p = 0.01 (corrected)."
+    head, sentence = told(compared(0.1, low=0.02, high=0.18, p_corrected=0.01, comparisons=3))
+    assert head == "new beats old: +10.0 points [+2.0, +18.0]."
+    assert sentence == "new: a gain over old, +10.0 points [+2.0, +18.0], p = 0.01 (Holm), mcnemar over 12 sequences."
 
 
 def test_no_evidence_is_called_so_and_says_what_could_have_been_missed() -> None:
-    exam = compared(difference=0.1, p_value=0.4, detectable=0.2)
-    assert headline(exam, rows_of(exam)) == "No evidence that any of 1 arms beats old."
-    assert statements(exam, rows_of(exam))[0].text.endswith(
-        "A true difference below 20.0 points could well have been missed."
-    )
+    head, sentence = told(compared(0.1, p_corrected=0.4, detectable=0.2))
+    assert head == "No evidence that new beats old."
+    assert sentence.endswith("A true difference below 20.0 points could well have been missed.")
 
 
 def test_a_positive_difference_alone_is_never_called_a_gain() -> None:
-    exam = compared(difference=0.9)
-    told = headline(exam, rows_of(exam)) + statements(exam, rows_of(exam))[0].text
-    assert "gain" not in told.replace("no evidence of a gain", "")
-    assert "new beats" not in told
+    for exam in (compared(0.9, p_corrected=0.06), compared(0.9, p=None, p_corrected=None)):
+        head, sentence = told(exam)
+        assert "a gain" not in sentence.replace("no evidence of a gain", "")
+        assert "new beats" not in head.replace("No evidence that new beats", "")
+
+
+def test_what_was_not_tested_says_why() -> None:
+    assert told(compared(0.9, p_corrected=None))[1] == "new: not tested against old: too few steps."
 
 
 def test_a_loss_is_counted() -> None:
-    exam = compared(difference=-0.2, verdict="loss")
-    assert headline(exam, rows_of(exam)) == "No evidence that any of 1 arms beats old; 1 does worse."
-
-
-def test_words_of_the_exam_are_taken_as_they_are() -> None:
-    exam = compared(difference=0.1, verdict="gain", words="As the exam says.")
-    assert statements(exam, rows_of(exam))[0].text == "As the exam says."
+    head, sentence = told(compared(-0.2, p_corrected=0.00001))
+    assert head == "No evidence that new beats old; 1 does worse."
+    assert "a loss against old, -20.0 points, p < 0.0001" in sentence
 
 
 def test_arms_below_the_best_floor_are_named() -> None:
     exam = ExamResult(task="t", arms=(arm("good", "aaa"), arm("poor", "abb"), arm("rule", "aab", "floor")))
-    told = [s.text for s in statements(exam, rows_of(exam)) if s.kind == "floor"]
-    assert told == ["Best floor, without any model: rule, 66.7 %; not above it: poor."]
+    floors = [s.text for s in statements(exam, rows_of(exam)) if s.kind == "floor"]
+    assert floors == ["Best floor, without any model: rule, 66.7 %; not above it: poor."]
 
 
 def test_with_errors_the_lowest_floor_is_the_best() -> None:
@@ -79,8 +101,7 @@ def test_with_errors_the_lowest_floor_is_the_best() -> None:
 
     arms = (number("cell", 2.0), number("far", 5.0, "floor"), number("near", 1.0, "floor"))
     exam = ExamResult(task="t", metric=MetricSpec.of("mae[y]", unit="mm"), arms=arms)
-    told = statements(exam, rows_of(exam))[0].text
-    assert told == "Best floor, without any model: near, 1 mm; not above it: cell."
+    assert told(exam)[1] == "Best floor, without any model: near, 1 mm; not above it: cell."
 
 
 def test_the_note_and_a_single_walk() -> None:
@@ -104,7 +125,7 @@ def test_result_table_has_every_arm_and_its_floor_asks_no_model() -> None:
     assert all(len(row) == len(table.columns) for row in table.rows)
     assert table.rows[-1][table.columns.index("calls / step")] == "–"
     assert table.rows[3][table.columns.index("vs control")] == "control"
-    assert "McNemar" in table.note
+    assert "Holm" in table.note
 
 
 def test_recovery_is_given_for_every_arm_and_floor() -> None:

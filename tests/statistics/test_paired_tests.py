@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.statistics import corrected, diebold_mariano, mcnemar, paired_permutation, wilcoxon
+from rnnprog.statistics.correction import Correction
 
 ROUNDS = 400
 
@@ -139,6 +141,12 @@ def test_holm_by_hand_keeps_order_and_leaves_out_what_was_not_tested() -> None:
     assert corrected([]) == []
     with pytest.raises(ConfigurationError, match="unknown correction"):
         corrected([0.5], "bonferoni")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("method", "theirs"), [("holm", "holm"), ("benjamini-hochberg", "fdr_bh")])
+def test_corrections_equal_statsmodels(method: Correction, theirs: str) -> None:
+    for p in ([0.2], [0.01, 0.04, 0.03, 0.04], np.random.default_rng(0).uniform(size=12).tolist(), [0.9, 0.5]):
+        assert corrected(p, method) == pytest.approx(multipletests(p, method=theirs)[1].tolist())
 
 
 @pytest.mark.parametrize("seed", range(5))

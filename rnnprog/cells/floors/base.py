@@ -77,7 +77,8 @@ class Floor(Cell):
         if not known:
             return Learned(carry, "keep")
         news = {o: self.follow(o, carry[o], experience.inputs, v) for o, v in known.items()}
-        return Learned({**carry, **news}, "count")
+        after = {**carry, **news}
+        return Learned(carry if after == carry else after, "count")
 
     def describe(self) -> Fields:
         """Return name, task and where the present values come from."""

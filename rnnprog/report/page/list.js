@@ -15,9 +15,14 @@ const isShown = (step) => !matches || matches[placeOf(step)] === step;
 // Scroll position and row number: one row is ROW pixels unless the list is too long for the browser.
 function rowPixels() { return Math.min(ROW, MOST_PIXELS / Math.max(shownCount(), 1)); }
 
+function sizeList() {
+  const scale = rowPixels();
+  byId("list-space").style.height = `${shownCount() * scale + (scale < ROW ? byId("list").clientHeight : 0)}px`;
+}
+
 function drawRows() {
   const list = byId("list"), space = byId("list-space"), count = shownCount(), scale = rowPixels();
-  space.style.height = `${count * scale + (scale < ROW ? list.clientHeight : 0)}px`;
+  sizeList();
   const first = Math.max(0, Math.floor(list.scrollTop / scale) - 4), last = Math.min(count, first + Math.ceil(list.clientHeight / ROW) + 10);
   const top = scale < ROW ? list.scrollTop - (list.scrollTop / scale - first) * ROW : first * ROW, rows = [];
   for (let k = first; k < last; k++) rows.push(rowOf(k, top + (k - first) * ROW));
@@ -32,10 +37,11 @@ const seeded = () => HEAD.walks.some((walk) => walk.seed !== HEAD.walks[0].seed)
 
 function rowOf(k, top) {
   const i = shownStep(k), walk = walkOf(i), kind = has(i, "wrong") ? "wrong" : has(i, "right") ? "right" : "";
+  const starts = k > 0 && shownStep(k - 1) < walk.offset; // another walk than the row above
   const said = HEAD.texts[COLUMNS.said[i]] || (has(i, "failed") ? "no answer" : "–"), length = COLUMNS.length[i];
   const marks = EVENTS.filter(([flag]) => has(i, flag)).map(([, text, shape, colour]) => s("svg", { width: 14, height: 12, viewBox: "0 0 14 12" }, eventMark(shape, colour, 7, 6), s("title", {}, text)));
   const row = h("div", {
-    class: `row ${kind}`, id: `row-${i}`, role: "option", "aria-selected": String(i === chosen.step), "aria-setsize": shownCount(), "aria-posinset": k + 1,
+    class: `row ${kind}${starts ? " starts" : ""}`, id: `row-${i}`, role: "option", "aria-selected": String(i === chosen.step), "aria-setsize": shownCount(), "aria-posinset": k + 1,
     title: `${HEAD.arms[walk.arm].label}, ${walk.sequence}, seed ${walk.seed}`, onclick: () => { choose(i, "list"); byId("list").focus({ preventScroll: true }); },
   }, h("span", {}, String(timeOf(i, walk))), h("span", {}, said), h("span", {}, HEAD.texts[COLUMNS.truth[i]] || "–"), h("span", {}, length >= 0 ? plain(length) : ""), h("span", { class: "marks" }, marks));
   row.style.top = `${top}px`;
@@ -44,6 +50,7 @@ function rowOf(k, top) {
 
 function reveal(step) {
   if (!isShown(step)) return;
+  sizeList(); // a place below the end of the list could not be scrolled to
   const list = byId("list"), scale = rowPixels(), at = placeOf(step) * scale;
   if (at < list.scrollTop || at + ROW > list.scrollTop + list.clientHeight) list.scrollTop = Math.max(0, at - list.clientHeight / 3);
 }

@@ -1,0 +1,81 @@
+"""Evidence appended as it came, newest kept: what a memory holds that nobody rewrites."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import JsonValue
+
+from rnnprog.cells.base import Experience, Learned
+from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, indented, settled
+from rnnprog.cells.turns import Turns, dump_turns, joined, load_turns, newest, turn
+from rnnprog.signatures import TaskLike, as_text
+from rnnprog.trace import Fields
+
+__all__ = ["RawFeedback", "RawFeedbackSettings"]
+
+NOTHING_YET = "(no feedback so far)"
+GUIDE = guide(
+    "what became known about your answers to the latest steps of the same series, oldest first",
+    "Before you answer, look there for what was true in steps like this one.",
+)
+
+
+class RawFeedbackSettings(MemorySettings):
+    """Settings of the raw-feedback cell; saved with the program."""
+
+
+class RawFeedback(Remembering):
+    """Feedback appended raw, nothing rewritten: one call a step, none to learn.
+
+    The ablation that takes reflecting and rewriting out of LLM-as-RNN (arXiv 2601.13352): observation, answer and
+    evidence, which there go into the rewrite, stand in the memory as they are. The budget is the memory's, not the
+    context's as in full history; whole items go, oldest first. Labels are seen once their evidence has arrived; a
+    step without evidence leaves nothing.
+
+    Args:
+        task: signature string, class or :class:`~rnnprog.signatures.Task`.
+        settings: all settings as one value.
+        **changes: single settings by name, e.g. ``budget=256``.
+
+    Raises:
+        ConfigurationError: an unusable task or setting.
+
+    Example:
+        >>> RawFeedback("rain: float -> tomorrow", budget=256).shown((), {"rain": 1.0})
+        '(no feedback so far)'
+    """
+
+    name = "raw_feedback"
+
+    def __init__(self, task: TaskLike, *, settings: RawFeedbackSettings | None = None, **changes: Any) -> None:
+        super().__init__(task, settled(RawFeedbackSettings, settings, changes), "feedback so far, oldest first", GUIDE)
+
+    def initial(self) -> Turns:
+        """Return nothing."""
+        return ()
+
+    def shown(self, carry: Turns, inputs: Fields) -> str:
+        """Return the latest items that the budget holds."""
+        return joined(carry, self.settings.value.budget, self.tokenizer, NOTHING_YET)
+
+    def learning(self, carry: Turns, experience: Experience) -> Learned:
+        """Append the evidence."""
+        if experience.feedback is None:
+            return Learned(carry, "no_feedback")
+        answer = as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER
+        evidence = indented(experience.feedback.text)
+        text = f"Step {experience.t + 1}\n{as_text(experience.inputs)}\nYour answer:\n{answer}\n{evidence}"
+        every = (*carry, turn(text, self.tokenizer))
+        kept = newest(every, self.settings.value.budget)
+        dropped = tuple(("feedback", item.text) for item in every if not any(item is one for one in kept))
+        carry = carry if kept == carry else kept
+        return Learned(carry, "append", dropped=dropped, tokens=sum(item.tokens for item in carry))
+
+    def dump_carry(self, carry: Turns) -> JsonValue:
+        """Return the items as JSON."""
+        return dump_turns(carry)
+
+    def load_carry(self, dumped: JsonValue) -> Turns:
+        """Return the items that :meth:`dump_carry` wrote."""
+        return load_turns(dumped)

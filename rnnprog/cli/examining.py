@@ -1,0 +1,197 @@
+"""An exam on behalf of a command: settings from file and flags, estimate, progress, files, and the verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from rnnprog.cli.models import model
+from rnnprog.errors import ConfigurationError
+from rnnprog.evaluate import (
+    ExamProgress,
+    Quiet,
+    Store,
+    all_cells,
+    estimate,
+    examine,
+    frame_of,
+    read_toml,
+    split_settings,
+)
+from rnnprog.exam_result import ExamResult, write_exam
+from rnnprog.report import numbers
+from rnnprog.report.arms import ArmRow, arm_rows
+from rnnprog.report.build import build
+from rnnprog.report.columns import columns_of
+from rnnprog.report.tables import Table, recovery_table
+from rnnprog.report.verdict import headline, statements
+
+__all__ = ["Sitting", "by_cell", "print_exam", "summary_of", "swept"]
+
+EXIT_INCOMPLETE = 4
+EXIT_INTERRUPTED = 130
+_STYLES = {"gain": "green", "loss": "red", "no evidence": "", "floor": "dim", "note": "yellow"}
+_AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
+_FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
+
+
+class Sitting:
+    """One exam, sat.
+
+    Args:
+        flags: settings from the command line; ``None`` where not given.
+        config: a TOML file with further settings.
+        out: folder; by default one under ``runs`` that is named after task and configuration.
+        quiet: print one JSON object and nothing else.
+    """
+
+    def __init__(self, flags: Mapping[str, Any], config: Path | None, out: Path | None, *, quiet: bool) -> None:
+        given = {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
+        given.update({name: value for name, value in flags.items() if value is not None})
+        if "task" not in given:
+            raise ConfigurationError("name a task: on the command line, or as task = ... in the --config file")
+        if given.get("cells") == ["all"]:
+            given["cells"] = all_cells()
+        budgets = given.pop("memory_budgets", None)
+        self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))
+        self.console = Console(stderr=quiet)
+        self.quiet = quiet
+        self.out = out or Path("runs") / f"{Path(self.config.data.task).stem}-{self.config.digest()[:8]}"
+        self.lm = model(self.config.model, [f"{n}={json.dumps(v)}" for n, v in self.config.model_options.items()])
+
+    def estimate(self) -> dict[str, Any]:
+        """Say what the exam will cost; returns it as JSON."""
+        frame = frame_of(self.config, self.lm)
+        found = estimate(frame, Store(self.out))
+        total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
+        usd = None if any(arm.usd is None for arm in found) else sum(arm.usd or 0.0 for arm in found)
+        if not self.quiet and not total["steps"]:
+            self.console.print(f"{frame.data.name}: every walk of these {len(found)} arms is finished already")
+        elif not self.quiet:
+            money = "" if usd is None else f", about {usd:.2g} USD by the price list"
+            self.console.print(
+                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {total['calls']:,} "
+                f"calls, {total['prompt_tokens']:,} tokens sent, {total['completion_tokens']:,} received{money} (from "
+                "a pilot of a few steps with the stand-in; a model that writes more costs more)",
+                highlight=False,
+            )
+        return {"arms": [asdict(arm) for arm in found], **total, "usd": usd}
+
+    def walk(self) -> int:
+        """Sit the exam, write and print its result; returns the exit code."""
+        watch = not self.quiet and self.console.is_terminal
+        watcher = ExamProgress(self.console) if watch else Quiet()
+        exam = examine(self.config, self.lm, out=self.out, running=self.running, watcher=watcher)
+        path = write_exam(exam, self.out)
+        page = build(_page_source(exam, path), self.out / "page.html") if exam.steps else None
+        if self.quiet:
+            print(json.dumps({**summary_of(exam), "files": {"result": str(path), "page": str(page or "")}}))
+        else:
+            print_exam(exam, self.console)
+            self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False)
+        if exam.config.get("stopped") == "interrupted":
+            return EXIT_INTERRUPTED
+        return 0 if exam.config.get("complete") else EXIT_INCOMPLETE
+
+
+def _page_source(exam: ExamResult, path: Path) -> ExamResult | Path:
+    """Return what the page is built from: the file where there are prompts beside it, else the value at hand."""
+    return path if any(run.prompts for arm in exam.arms for run in arm.runs) else exam
+
+
+def by_cell(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Sort settings such as ``memprompt.k`` by cell.
+
+    Raises:
+        ConfigurationError: a name without a cell.
+
+    Example:
+        >>> by_cell({"memprompt.k": 3})
+        {'memprompt': {'k': 3}}
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in given.items():
+        cell, dot, setting = name.partition(".")
+        if not dot or not cell or not setting:
+            raise ConfigurationError(f"--cell-option {name}=...: say of which cell, e.g. reflective.{name}=...")
+        found.setdefault(cell, {})[setting] = value
+    return found
+
+
+def print_exam(exam: ExamResult, console: Console) -> None:
+    """Print verdict, results and recovery of an exam."""
+    rows = arm_rows(exam, columns_of(exam))
+    console.print(Text(headline(exam, rows), style="bold"))
+    for said in statements(exam, rows):
+        console.print(Text(f"- {said.text}", style=_STYLES.get(said.kind, "")))
+    console.print(_results(exam, rows))
+    recovered = recovery_table(exam, rows)
+    if recovered.rows:
+        console.print(_rich(recovered))
+
+
+def summary_of(exam: ExamResult) -> dict[str, Any]:
+    """Return the result of an exam as one small JSON object, without the walks."""
+    dumped = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs"}}})
+    for c, told in zip(exam.comparisons, dumped["comparisons"], strict=True):
+        told.update(outcome=c.outcome, words=c.words)
+    return {"task": dumped["task"], "complete": exam.config.get("complete"), **dumped}
+
+
+def swept(given: Mapping[str, Any], budgets: Sequence[int]) -> dict[str, Any]:
+    """Return settings in which every cell stands once for each memory budget.
+
+    Example:
+        >>> [arm["label"] for arm in swept({"cells": ["reflective"]}, [128, 256])["arms"]]
+        ['reflective 128', 'reflective 256']
+    """
+    rest = {name: value for name, value in given.items() if name not in ("cells", "arms")}
+    cells = [name for name in given.get("cells") or ("reflective",) if name != given.get("control", "empty_memory")]
+    arms = [{"label": f"{c} {b}", "cell": c, "settings": {"budget": b}} for c in cells for b in budgets]
+    return {**rest, "arms": arms}
+
+
+def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
+    """Return the results in as few columns as a terminal has room for; the page has them all."""
+    said = {c.arm: c for c in exam.comparisons}
+    drawn = RichTable(title="Results", title_justify="left", box=None, pad_edge=False, header_style="dim")
+    drawn.add_column("arm", no_wrap=True)
+    for name in (f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", "failed"):
+        drawn.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        c = said.get(row.label)
+        asked = row.role != "floor"
+        cells = [
+            numbers.figure(row.score, exam.metric),
+            numbers.points(c.gain, exam.metric).removesuffix(" points")
+            if c
+            else "control"
+            if row.role == "control"
+            else "",
+            numbers.p_value(c.p_corrected) if c else "",
+            numbers.count(row.calls) if asked else "",
+            numbers.count(row.tokens) if asked else "",
+            f"{row.failed:,}",
+        ]
+        style = {"floor": "dim", "control": "italic"}.get(row.role, "")
+        drawn.add_row(Text(row.label), *(Text(cell) for cell in cells), style=style)
+    drawn.caption, drawn.caption_justify = "Gain over the control; calls and tokens for each step.", "left"
+    return drawn
+
+
+def _rich(table: Table) -> RichTable:
+    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    drawn.caption, drawn.caption_justify = table.note, "left"
+    for index, name in enumerate(table.columns):
+        drawn.add_column(Text(name), justify="left" if index == 0 else "right", overflow="fold")
+    for row, kind in zip(table.rows, table.kinds, strict=True):
+        style = {"floor": "dim", "control": "italic"}.get(kind, "")
+        drawn.add_row(*(Text(cell) for cell in row), style=style)
+    return drawn

@@ -1,0 +1,48 @@
+"""``rnnprog report``: the page, figures and tables of a result or a trace."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+__all__ = ["report_command"]
+
+
+class Dress(str, Enum):
+    """How tables are written."""
+
+    md = "md"
+    latex = "latex"
+
+
+def report_command(
+    source: Annotated[Path, typer.Argument(help="A result.json, the folder of an exam, or a trace.jsonl.")],
+    out: Annotated[Optional[Path], typer.Option(help="Where the page goes [page.html beside the source].")] = None,
+    figures: Annotated[Optional[Path], typer.Option(help="Folder for figures, as SVG and PNG.")] = None,
+    tables: Annotated[Optional[Dress], typer.Option(help="Print the tables in Markdown or LaTeX.")] = None,
+) -> None:
+    """Write the page of an exam or a walk: one HTML file that needs no network."""
+    from rnnprog.report.arms import arm_rows
+    from rnnprog.report.build import build, load
+    from rnnprog.report.columns import columns_of
+    from rnnprog.report.figures import save_figures
+    from rnnprog.report.tables import memory_table, recovery_table, result_table, to_latex, to_markdown
+
+    if source.is_dir() and not (source / "result.json").is_file() and (source / "trace.jsonl").is_file():
+        source = source / "trace.jsonl"
+    page = build(source, out or (source if source.is_dir() else source.parent) / "page.html")
+    typer.echo(f"page: {page}", err=tables is not None)
+    if figures is None and tables is None:
+        return
+    exam = load(source)
+    if figures is not None:
+        for path in save_figures(exam, figures):
+            typer.echo(f"figure: {path}", err=tables is not None)
+    if tables is not None:
+        rows = arm_rows(exam, columns_of(exam))
+        dress = to_latex if tables is Dress.latex else to_markdown
+        found = [result_table(exam, rows), recovery_table(exam, rows), memory_table(rows)]
+        typer.echo("\n\n".join(dress(table) for table in found if table.rows))

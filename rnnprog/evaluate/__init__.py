@@ -1,0 +1,33 @@
+"""The exam: cells x sequences x seeds, with fair arms and honest statistics, as one frozen result.
+
+Start with :class:`ExamConfig` and :func:`examine`; :func:`estimate` says before what it would cost.
+"""
+
+from rnnprog.evaluate.arms import all_cells
+from rnnprog.evaluate.caps import CapReached
+from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
+from rnnprog.evaluate.estimate import ArmEstimate, estimate
+from rnnprog.evaluate.examine import examine
+from rnnprog.evaluate.frame import Frame, frame_of
+from rnnprog.evaluate.store import Store
+from rnnprog.evaluate.watch import ExamProgress, Quiet, Watcher
+
+__all__ = [
+    "ArmEstimate",
+    "ArmSpec",
+    "CapReached",
+    "DataSpec",
+    "ExamConfig",
+    "ExamProgress",
+    "Frame",
+    "Quiet",
+    "Running",
+    "Store",
+    "Watcher",
+    "all_cells",
+    "estimate",
+    "examine",
+    "frame_of",
+    "read_toml",
+    "split_settings",
+]

@@ -1,0 +1,173 @@
+"""Walks in threads: each job is one program on one sequence, run once, whatever becomes of the others.
+
+dspy's own executor hands a task that takes over two minutes to a second worker and runs it twice; a sequence of fifty
+steps takes longer than that as a matter of course. This one runs each job once.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+import dspy
+
+from rnnprog.effects import drive
+from rnnprog.errors import DataError, LMUnavailableError, RnnprogError, StepFailedError
+from rnnprog.lm.meter import Listener
+from rnnprog.module import RecurrentModule
+from rnnprog.state import State
+from rnnprog.steps import as_steps
+from rnnprog.trace import Fields, StepRecord, Timing, Trace
+from rnnprog.trace import Sequence as Series
+from rnnprog.walk import Walk
+
+__all__ = ["Halt", "Job", "run_jobs"]
+
+_HISTORY = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
+_POLL = 0.2  # seconds between looks at the keyboard while waiting
+
+
+class Halt(RnnprogError, RuntimeError):
+    """Raised by a listener to end all walks: calls in flight finish, nothing further is asked."""
+
+
+class _Stopped(Exception):
+    """Raised between two steps of a sequence once the jobs are to end."""
+
+
+@dataclass
+class Job:
+    """One program on one sequence. It remembers the dspy settings under which it was made.
+
+    Attributes:
+        program: what walks; it is shared and not changed.
+        sequence: what to walk.
+        state: where to start; a fresh carry if left out.
+        listeners: hear, and may refuse, the calls of this walk.
+        on_record: called with each step, from the worker thread.
+        on_done: called with the finished or broken-off job, from the worker thread.
+        description: what walks, as JSON; the program's own description if left out.
+        trace: what happened; ``None`` until the job was begun.
+        timing: what the clock said.
+        complete: whether the walk reached the end of its sequence.
+        stopped: whether it was ended from outside, by Ctrl-C or a :class:`Halt`.
+    """
+
+    program: RecurrentModule
+    sequence: Series
+    state: State | None = None
+    listeners: tuple[Listener, ...] = ()
+    on_record: Callable[[StepRecord], None] = lambda _record: None
+    on_done: Callable[[Job], None] = lambda _job: None
+    description: Fields = field(default_factory=dict)
+    trace: Trace | None = None
+    timing: Timing = field(default_factory=Timing)
+    complete: bool = False
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.context = contextvars.copy_context()
+        self.description = self.description or self.program.describe()
+        try:
+            self.steps = as_steps(self.program.cell.task, self.sequence.steps)
+        except DataError as error:
+            raise DataError(f"sequence {self.sequence.id!r}: {error}") from error
+        if not self.steps:
+            raise DataError(f"sequence {self.sequence.id!r} has no steps; leave it out")
+
+    def walk(self) -> Walk:
+        """Return the walk that this job is about to make."""
+        program = self.program
+        walk = program.walk(self.state if self.state is not None else program.initial(self.sequence.id))
+        walk.meter.listeners = self.listeners
+        return walk
+
+
+def run_jobs(jobs: Sequence[Job], concurrency: int, *, raise_errors: bool = False) -> bool:
+    """Run jobs, ``concurrency`` at a time, in the order given.
+
+    Args:
+        jobs: what to do; the outcome of each is on it afterwards.
+        concurrency: walks in flight, each in a thread.
+        raise_errors: raise the first error of a walk; otherwise it ends that walk and stands in its trace.
+
+    Returns:
+        Whether they were broken off, by Ctrl-C or by a :class:`Halt`. A second Ctrl-C does not wait for calls in
+        flight.
+    """
+    return _Batch(raise_errors).run(jobs, concurrency)
+
+
+class _Batch:
+    """The threads of one run, and the one flag that stops them."""
+
+    def __init__(self, raise_errors: bool) -> None:
+        self.raise_errors = raise_errors
+        self._stop = threading.Event()
+
+    def run(self, jobs: Sequence[Job], concurrency: int) -> bool:
+        pool = ThreadPoolExecutor(max_workers=min(concurrency, max(1, len(jobs))), thread_name_prefix="rnnprog")
+        futures = [pool.submit(job.context.run, self._work, job) for job in jobs]
+        try:
+            self._wait(futures)
+        except KeyboardInterrupt:
+            self._halt(futures)
+            wait(futures)  # calls in flight finish; a second Ctrl-C breaks out of this
+            return True
+        except BaseException:
+            self._halt(futures)
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return self._stop.is_set()
+
+    def _wait(self, futures: list[Future[None]]) -> None:
+        left = set(futures)
+        while left:
+            done, left = wait(left, timeout=_POLL, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+
+    def _halt(self, futures: list[Future[None]]) -> None:
+        self._stop.set()
+        for future in futures:
+            future.cancel()
+
+    def _work(self, job: Job) -> None:
+        if self._stop.is_set():
+            return
+        walk = job.walk()
+        walk.on_record = self._recorder(job, walk)
+        error: str | None = None
+        try:
+            with dspy.context(max_history_size=min(dspy.settings.max_history_size, _HISTORY)), walk.meter.listening():
+                drive(walk.steps(job.steps, len(job.steps)), walk.meter.booking)
+            job.complete = True
+        except _Stopped:
+            job.stopped, error = True, "interrupted"
+        except Halt as halt:
+            self._stop.set()
+            job.stopped, error = True, str(halt)
+        except (LMUnavailableError, StepFailedError, DataError) as expected:
+            error = f"{type(expected).__name__}: {expected}"
+            if self.raise_errors:
+                raise
+        except Exception as unexpected:
+            error = f"{type(unexpected).__name__}: {unexpected}"
+            if self.raise_errors or not walk.records:
+                raise
+        finally:
+            job.trace = walk.trace(job.description, error)
+            job.timing = walk.meter.timing()
+            job.on_done(job)
+
+    def _recorder(self, job: Job, walk: Walk) -> Callable[[StepRecord], None]:
+        def record(step: StepRecord) -> None:
+            job.on_record(step)
+            if self._stop.is_set() and len(walk.records) < len(job.steps):
+                raise _Stopped
+
+        return record

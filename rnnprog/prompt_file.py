@@ -1,0 +1,101 @@
+"""Every prompt that was sent, as JSON lines beside a trace, so that a page can show it behind a click."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from rnnprog.lm.meter import Heard
+
+__all__ = ["PromptFile", "PromptList", "prompt_line"]
+
+
+def prompt_line(call: Heard) -> str | None:
+    """Return the JSON line of a call; ``None`` where dspy kept no history of it.
+
+    Example:
+        >>> entry = {"messages": [{"role": "user", "content": "Sun?"}], "outputs": ["Yes."]}
+        >>> prompt_line(Heard("a:0", "predictor", 3, 2, entry=entry))
+        '{"id": "a:0", "phase": "predictor", "prompt": [{"role": "user", "content": "Sun?"}], "completion": "Yes."}'
+    """
+    if call.entry is None:
+        return None
+    prompt = call.entry.get("messages") or call.entry.get("prompt") or ""
+    outputs = [_text(output) for output in call.entry.get("outputs") or ()]
+    line = {"id": call.about, "phase": call.phase, "prompt": prompt, "completion": "\n".join(outputs)}
+    text = json.dumps(line, ensure_ascii=False, default=str)
+    # Half a surrogate pair, as models send them: only an escape can carry it.
+    return text if text.isascii() or _encodable(text) else json.dumps(line, default=str)
+
+
+class PromptList:
+    """Keeps the lines of one walk until it is known whether the walk counts; a listener of :class:`rnnprog.jobs.Job`.
+
+    Attributes:
+        lines: one for each call, in order.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def calling(self, phase: str) -> None:
+        """Nothing to say before a call."""
+
+    def called(self, call: Heard) -> None:
+        """Keep the line of a call."""
+        line = prompt_line(call)
+        if line is not None:
+            self.lines.append(line)
+
+    def left(self, phase: str) -> None:
+        """Nothing to say after a phase."""
+
+
+class PromptFile(PromptList):
+    """Writes each prompt as it was sent; the ``listener`` of :func:`rnnprog.run`. Use it in a ``with`` statement.
+
+    Args:
+        path: the file; its folder is made, an existing file is replaced.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> PromptFile:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("w", encoding="utf-8")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def called(self, call: Heard) -> None:
+        """Write the line of a call."""
+        line = prompt_line(call)
+        if line is None:
+            return
+        with self._lock:
+            if self._file is None:
+                raise RuntimeError(f"{self.path} is not open; use the file of prompts in a with statement")
+            self._file.write(line + "\n")
+            self._file.flush()
+
+
+def _text(output: Any) -> str:
+    return str(output.get("text") or "") if isinstance(output, Mapping) else str(output)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
