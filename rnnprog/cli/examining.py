@@ -163,7 +163,9 @@ def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
     said = {c.arm: c for c in exam.comparisons}
     drawn = RichTable(title="Results", title_justify="left", box=None, pad_edge=False, header_style="dim")
     drawn.add_column("arm", no_wrap=True)
-    for name in (f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", "failed"):
+    failed = any(row.failed for row in rows)
+    names = [f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", *(["failed"] if failed else [])]
+    for name in names:
         drawn.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         c = said.get(row.label)
@@ -178,7 +180,7 @@ def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
             numbers.p_value(c.p_corrected) if c else "",
             numbers.count(row.calls) if asked else "",
             numbers.count(row.tokens) if asked else "",
-            f"{row.failed:,}",
+            *([f"{row.failed:,}"] if failed else []),
         ]
         style = {"floor": "dim", "control": "italic"}.get(row.role, "")
         drawn.add_row(Text(row.label), *(Text(cell) for cell in cells), style=style)
