@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
-.PHONY: demo test check bench wheel-test clean
+.PHONY: demo test check bench wheel-test clean test-latent latent-demo
 .DEFAULT_GOAL := test
 
 $(DEMO_STAMP): pyproject.toml
@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(DEMO_STAMP)  ## the main job on real data, with the embedded stand-in model
-	$(BIN)/rnnprog run weather --limit 120 --out runs/weather
-	$(BIN)/rnnprog show runs/weather/trace.jsonl --step 119
+	$(BIN)/rnnprog run weather --limit 365 --control --out runs/weather
+	$(BIN)/rnnprog show runs/weather/trace.jsonl --step 200
 
 test: $(STAMP)  ## every test, doctest and notebook
 	$(BIN)/python -m pytest -q -n 2
@@ -37,5 +37,25 @@ bench: $(STAMP)  ## ratios, side by side in one run
 wheel-test: $(STAMP)  ## build, install in a clean environment, use from elsewhere
 	$(BIN)/python -m pytest -q tests/test_packaging.py
 
+# The optional latent wing has an environment of its own, so that the other targets do without torch. The exact pin comes
+# first: an open range may bring several gigabytes of CUDA packages.
+LVENV := .venv-latent
+LBIN := $(LVENV)/bin
+LSTAMP := $(LVENV)/.installed
+
+$(LSTAMP): pyproject.toml
+	test -x $(LBIN)/python || $(PYTHON) -m venv $(LVENV)
+	$(LBIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	$(LBIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[latent]" \
+		"pytest>=8" "pytest-xdist>=3.6" "hypothesis>=6.100" "nbclient>=0.10" "nbformat>=5.10" "ipykernel>=6.29"
+	touch $@
+
+test-latent: $(LSTAMP)  ## the latent wing: tests, doctests, notebook
+	$(LBIN)/python -m pytest -q -n 2 -o addopts="--doctest-modules --import-mode=importlib -p no:cacheprovider" \
+		tests/latent rnnprog/latent
+
+latent-demo: $(LSTAMP)  ## train a tiny backbone and show what recalls and what does not
+	$(LBIN)/python -m rnnprog.latent.cli demo --out runs/latent
+
 clean:
-	rm -rf build dist .venv *.egg-info
+	rm -rf build dist .venv .venv-latent *.egg-info

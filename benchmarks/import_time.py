@@ -1,4 +1,4 @@
-"""``import rnnprog`` against ``import dspy``, in fresh processes, alternating, in CPU seconds. Target: at most 0.1 s more."""
+"""``import rnnprog`` against ``import dspy``, in fresh processes, in CPU seconds. Target: at most 0.1 s more."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ for _name in [name for name in os.environ if name.endswith("_API_KEY")]:
 
 import dspy  # noqa: E402
 import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 # No chance without a seed, and no verdict that depends on how busy the machine is.
 settings.register_profile("house", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -179,7 +179,7 @@ def test_blank_lines_and_windows_line_ends_are_no_damage(tmp_path: Path, lines: 
         b"[1, 2]\n",
         b'"text"',
         b"\xff\xfe{\x00",
-        gzip.compress(b"{}"),
+        gzip.compress(b"{}", mtime=0),
         b'{"line":"end","sequence":"a"}\n',
         b"[" * 100_000,
         b'{"a": 1}\n{"a": 2}\n',

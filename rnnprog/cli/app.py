@@ -21,6 +21,7 @@ EXIT_INTERRUPTED = 130
 
 # Commands whose rooms are heavy or optional: name -> (module, attribute, help).
 LATER = {
+    "tune": ("rnnprog.cli.tune", "app", "Search for better prompts and memory settings, with Optuna."),
     "latent": ("rnnprog.latent.cli", "app", "Trained memory in the latent space of a frozen encoder-decoder."),
 }
 

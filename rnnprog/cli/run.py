@@ -74,7 +74,7 @@ def run_command(
     ] = False,
 ) -> None:
     """Walk a program over a task or over your own file: predict, learn from each outcome, keep a readable trace."""
-    from rnnprog.cli.walking import Walker
+    from rnnprog.cli.walking import CONTROL, Walker
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     task = _task(data, signature, columns, options(option or [], "--option"), limit)
@@ -82,7 +82,7 @@ def run_command(
     walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json, prompts=prompts)
     arms = {cell: walker.walk(program, keep=True)}
     if control and not arms[cell].interrupted:
-        arms["empty_memory"] = walker.walk(_control(program, cell), keep=False)
+        arms[CONTROL] = walker.walk(_control(program, cell), keep=False)
     walker.tell(arms, embedded=lm == EMBEDDED)
     if arms[cell].interrupted:
         raise typer.Exit(130)
@@ -107,8 +107,8 @@ def _task(
         if not Path(data).suffix:
             load_task(data)  # no such task: its error names those that come near
         raise ConfigurationError(
-            f"{data!r} is a file, so say what to ask: --signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" "
-            "--target next:COLUMN"
+            f"{data!r} is a file, so say what to predict: "
+            "--signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" --target next:COLUMN"
         )
     return from_file(data, signature, limit=limit, **{**columns, **given})
 

@@ -6,25 +6,29 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dspy
 from rich.console import Console
 
 from rnnprog.cells.floors import floors_for
 from rnnprog.errors import ConfigurationError
-from rnnprog.exam_result import Arm, ArmRun, MetricSpec
-from rnnprog.metrics import get_metric, summary
+from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
+from rnnprog.metrics import get_metric, score_steps, summary
 from rnnprog.module import RecurrentModule
 from rnnprog.observer import TraceFile
 from rnnprog.prompt_file import PromptFile
-from rnnprog.report import build_walk
+from rnnprog.report import build
 from rnnprog.report.terminal import memory_panels, result_table
 from rnnprog.run import run
+from rnnprog.statistics import Comparison, compare
 from rnnprog.tasks import TaskData
 from rnnprog.trace import Result
 
-__all__ = ["Walker"]
+__all__ = ["CONTROL", "Walker"]
+
+CONTROL = "empty_memory"
+Role = Literal["arm", "control", "floor"]
 
 _STAND_IN = "The model is the embedded stand-in: it shows the machinery at work; its scores say nothing about LLMs."
 
@@ -72,7 +76,7 @@ class Walker:
         """Print table, memory before and after, and where the files are; or one JSON object."""
         main = next(iter(arms.values()))
         floors = self._floors(main)
-        page = self._page(main, floors)
+        page = self._page(arms, floors, embedded=embedded)
         lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
         errors = {trace.sequence: trace.error for trace in main.traces if trace.error}
         if self.quiet:
@@ -104,11 +108,32 @@ class Walker:
         wanted = [floor for floor in floors_for(self.task.task) if floor.name in self.task.floors]
         return {floor.name: run(RecurrentModule(floor), sequences) for floor in wanted}
 
-    def _page(self, main: Result, floors: Mapping[str, Result]) -> Path | None:
-        if self.out is None or not any(trace.records for trace in main.traces):
+    def _page(self, arms: Mapping[str, Result], floors: Mapping[str, Result], *, embedded: bool) -> Path | None:
+        walked = {label: result for label, result in arms.items() if any(trace.records for trace in result.traces)}
+        if self.out is None or not walked:
             return None
-        arms = [Arm(label=name, role="floor", runs=(ArmRun(result=result),)) for name, result in floors.items()]
-        spec = MetricSpec.of(self.metric)
-        return build_walk(
-            main, self.out / "page.html", metric=spec, floors=arms, task=self.task.name, prompts=self.prompts
+        roles: dict[str, Role] = {label: "control" if label == CONTROL else "arm" for label in walked}
+        roles.update(dict.fromkeys(floors, "floor"))
+        everything = {**walked, **floors}
+        exam = ExamResult(
+            task=self.task.name,
+            metric=MetricSpec.of(self.metric),
+            arms=tuple(self._arm(name, role, everything[name]) for name, role in roles.items()),
+            comparisons=self._comparisons(walked),
+            note=_STAND_IN if embedded else "",
         )
+        return build(exam, self.out / "page.html")
+
+    def _arm(self, label: str, role: Role, result: Result) -> Arm:
+        kept = (
+            self.prompts is not None and role == "arm"
+        )  # prompts are written for the program itself, not for controls
+        run = ArmRun(result=result, prompts=str(Path(self.prompts).resolve()) if kept and self.prompts else None)
+        return Arm(label=label, role=role, runs=(run,))
+
+    def _comparisons(self, walked: Mapping[str, Result]) -> tuple[Comparison, ...]:
+        if CONTROL not in walked or len(walked) < 2:
+            return ()
+        scores = {label: score_steps(result, self.metric) for label, result in walked.items()}
+        control = scores.pop(CONTROL)
+        return tuple(compare(control, scores, CONTROL))

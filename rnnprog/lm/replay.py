@@ -7,6 +7,7 @@ human eyes, the answer and its usage. Credentials are never written: they are no
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ _CONNECTION = {
 }  # fmt: skip
 
 
+def _unheard() -> AbstractContextManager[Any]:
+    """Open a context in which the inner call is booked to nobody: the outer one, which has its answer, is."""
+    return dspy.context(caller_modules=[], usage_tracker=None, disable_history=True)  # type: ignore[no-any-return]
+
+
 class RecordingEngine:
     """Engine that asks another LM and writes down what it said; see :func:`record`."""
 
@@ -42,7 +48,8 @@ class RecordingEngine:
         slot = self._tape.claim(request)
         if slot.answer is not None:
             return slot.answer
-        return self._tape.write(request, self._inner(request))
+        with _unheard():
+            return self._tape.write(request, self._inner(request))
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events, once the whole answer is there."""
@@ -66,7 +73,8 @@ class AsyncRecordingEngine:
         slot = self._tape.claim(request)
         if slot.answer is not None:
             return slot.answer
-        return self._tape.write(request, await self._inner.acall(request))
+        with _unheard():
+            return self._tape.write(request, await self._inner.acall(request))
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """Answer as a stream of events, once the whole answer is there."""

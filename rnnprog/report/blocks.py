@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import JsonValue
+from pydantic_core import PydanticSerializationError, to_json
 
 from rnnprog.report.carry import carry_lines
 from rnnprog.report.columns import Columns, Walk
 from rnnprog.trace import Failure, StepRecord, Update, UsageByPhase
 
-__all__ = ["BLOCK", "detail_blocks", "pack", "pack_json", "prompt_blocks"]
+__all__ = ["BLOCK", "MOST_PROMPTS", "detail_blocks", "pack", "pack_json", "prompt_blocks"]
 
 BLOCK = 500
 """Steps in a block; a step is shown after opening one block."""
+
+
+MOST_PROMPTS = 100_000_000
+"""Bytes of packed prompts that a page takes; browsers grow slow beyond."""
 
 
 def pack(data: bytes, level: int = 6) -> str:
@@ -30,22 +34,10 @@ def pack(data: bytes, level: int = 6) -> str:
 def pack_json(value: object) -> str:
     """Pack a JSON value; numbers that JSON does not have (NaN, infinity) become texts."""
     try:
-        text = _dump(value)
-    except ValueError:
-        text = _dump(_finite(value))
-    return pack(text.encode("utf-8", "replace"))
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    return [_finite(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+        return pack(to_json(value, inf_nan_mode="strings"))
+    except PydanticSerializationError:  # half of a surrogate pair, which only Python's own writer lets through
+        text = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace")
+        return pack(to_json(json.loads(text), inf_nan_mode="strings"))
 
 
 def detail_blocks(columns: Columns) -> Iterator[str]:
@@ -66,14 +58,20 @@ def detail_blocks(columns: Columns) -> Iterator[str]:
 
 
 def prompt_blocks(columns: Columns, prompts: Mapping[tuple[int, int], Mapping[str, list[Any]]]) -> Iterator[str]:
-    """Yield packed blocks of prompts in the same division; ``null`` stands for a step without."""
+    """Yield packed blocks of prompts in the same division; ``null`` stands for a step without.
+
+    After :data:`MOST_PROMPTS` bytes prompts are left out, and the page says so where one is asked for.
+    """
     chunk: list[list[Any] | None] = []
+    size = 0
     for walk in columns.walks:
         known = prompts.get((walk.arm, walk.run), {})
         for record in walk.trace.records:
-            chunk.append(known.get(record.id))
+            chunk.append(known.get(record.id) if size < MOST_PROMPTS else None)
             if len(chunk) == BLOCK:
-                yield pack_json(chunk)
+                packed = pack_json(chunk)
+                size += len(packed)
+                yield packed
                 chunk = []
     if chunk:
         yield pack_json(chunk)
@@ -81,29 +79,33 @@ def prompt_blocks(columns: Columns, prompts: Mapping[tuple[int, int], Mapping[st
 
 def _steps(walks: Iterable[Walk], lines: dict[str, int]) -> Iterator[dict[str, Any]]:
     """Yield the steps of all walks; ``lines`` numbers the texts and may be emptied between two of them."""
+    held: tuple[JsonValue, list[int] | None] = (None, None)
+
+    def numbers(carry: JsonValue) -> list[int] | None:
+        nonlocal held
+        # The memory after a step is the one before the next: it is gone through once, unless a new block begins.
+        if carry is not held[0] or not lines:
+            found = None if carry is None else [lines.setdefault(line, len(lines)) for line in carry_lines(carry)]
+            held = (carry, found)
+        return held[1]
+
     for walk in walks:
         trace = walk.trace
         index = {record.id: record.t for record in trace.records}
         carry, digest = trace.initial, trace.initial_digest
         for record in trace.records:
-            before = _numbers(carry, lines)
+            before = numbers(carry)
             updates = []
             for where, update in _placed(record):
                 if update.digest != digest:
                     carry, digest = update.carry, update.digest
-                updates.append({**_update(update, index), "w": where, "c": _numbers(carry, lines)})
+                updates.append({**_update(update, index), "w": where, "c": numbers(carry)})
             yield {**_record(record), "c": before, "k": updates}
 
 
 def _placed(record: StepRecord) -> Iterator[tuple[str, Update]]:
     yield from (("before", update) for update in record.before)
     yield from (("after", update) for update in record.after)
-
-
-def _numbers(carry: JsonValue, lines: dict[str, int]) -> list[int] | None:
-    if carry is None:
-        return None
-    return [lines.setdefault(line, len(lines)) for line in carry_lines(carry)]
 
 
 def _record(record: StepRecord) -> dict[str, Any]:

@@ -108,7 +108,9 @@ def result_table(runs: Mapping[str, Source], metric: MetricLike, floors: Mapping
     name = next(iter(lines.values()))["metric"] if lines else "score"
     table = Table(title_justify="left", box=None, pad_edge=False, header_style="dim")
     table.add_column("")
-    for heading in (str(name), "interval 95 %", "steps", "failed", "calls", "tokens", "tokens / step"):
+    table.add_column(str(name), justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    for heading in ("steps", "failed", "calls", "tokens", "tokens / step"):
         table.add_column(heading, justify="right")
     sources = {**runs, **(floors or {})}
     for label, line in {**lines, **below}.items():

@@ -20,6 +20,9 @@ FEWEST_SEQUENCES = 6
 
 Where = Literal["all", "last"]
 
+_MOST_DRAWS = 50_000_000
+_MOST_CASES = 5_000_000
+
 
 class Estimate(Value):
     """A figure with its interval.
@@ -63,7 +66,8 @@ def interval(
         scores: what :func:`rnnprog.metrics.score_steps` gave.
         where: ``"all"`` steps or the ``"last"`` of each sequence.
         level: coverage aimed at.
-        resamples: number of resamples; a tenth of it for a corpus-level metric.
+        resamples: number of resamples; a tenth of it for a corpus-level metric, and fewer, but never below 100, for
+            more than 25,000 steps, where the ends hardly move any more.
         seed: of the resampling.
 
     Raises:
@@ -77,7 +81,7 @@ def interval(
     rng = np.random.default_rng(seed)
     by_sequence = len(groups) >= FEWEST_SEQUENCES
     if scores.metric.corpus is not None:
-        return _corpus_interval(scores, groups, by_sequence, level, max(resamples // 10, 100), rng)
+        return _corpus_interval(scores, groups, by_sequence, level, _bounded(resamples // 10, groups, _MOST_CASES), rng)
     values = [scores.values[index] for index in groups]
     if by_sequence:
         sums = np.array([v.sum() for v in values])
@@ -147,7 +151,7 @@ def _over_steps(values: list[np.ndarray], level: float, resamples: int, rng: np.
         return _none(None, n, "steps", level, "no step has a score")
     if n < 10 or np.ptp(steps) == 0:
         return _none(value, n, "steps", level, "fewer than 10 steps" if n < 10 else "all steps score the same")
-    means = resampled_means(values, resamples, rng)
+    means = resampled_means(values, _bounded(resamples, values, _MOST_DRAWS), rng)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return _estimate(value, low, high, level, n, "steps", "stationary bootstrap over blocks of steps")
 
@@ -174,6 +178,10 @@ def _corpus_interval(
     low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     method = "bootstrap over sequences" if by_sequence else "stationary bootstrap over blocks of steps"
     return _estimate(value, low, high, level, n, unit, method)
+
+
+def _bounded(resamples: int, parts: list[np.ndarray], most: int) -> int:
+    return max(min(resamples, most // sum(map(len, parts))), min(resamples, 100))
 
 
 def _estimate(

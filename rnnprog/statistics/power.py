@@ -35,10 +35,14 @@ def detectable_by_sequences(
     spread = float(np.std(d, ddof=1)) if len(d) > 1 else 0.0
     if not spread:
         return math.nan
-    from statsmodels.stats.power import TTestPower
+    n, df = len(d) * efficiency, max(len(d) * efficiency - 1, 0.5)
+    critical = stats.t.isf(alpha / 2, df)
 
-    effect = TTestPower().solve_power(nobs=len(d) * efficiency, alpha=alpha, power=power, alternative="two-sided")
-    return float(np.squeeze(effect)) * spread
+    def surplus(effect: float) -> float:
+        return float(stats.nct.sf(critical, df, effect * math.sqrt(n))) - power
+
+    # With two or three units only an enormous difference is found, so the search goes far.
+    return float(optimize.brentq(surplus, 0.0, 1e4)) * spread if surplus(1e4) > 0 else math.nan
 
 
 def detectable_by_mcnemar(discordant: float, n: int, alpha: float = 0.05, power: float = 0.8) -> float:

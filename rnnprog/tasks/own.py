@@ -30,6 +30,7 @@ class Reading:
         encoding: of a text file.
         delimiter: of a CSV file; ``None`` for a comma (``.tsv``: a tab).
         name: of the task; ``None`` for the file's.
+        about: one sentence on source and unit; ``None`` for the file's name.
         instructions: what the model is told; ``None`` for the signature's own.
     """
 
@@ -38,6 +39,7 @@ class Reading:
     encoding: str = "utf-8"
     delimiter: str | None = None
     name: str | None = None
+    about: str | None = None
     instructions: str | None = None
 
 
@@ -84,7 +86,7 @@ def from_file(
     plan = _plan(signature, target, sequence_by, order_by, reading, sort=sort, limit=limit)
     table = open_table(path, reading.encoding, reading.delimiter)
     name = reading.name or Path(path).name.partition(".")[0]
-    return make_task(name, plan.task, assemble(table, plan), about=f"{Path(path).name}, read by column")
+    return make_task(name, plan.task, assemble(table, plan), about=reading.about or Path(path).name)
 
 
 def from_dataset(
@@ -121,7 +123,7 @@ def from_dataset(
         {'tomorrow': 4.5}
     """
     plan = _plan(signature, target, sequence_by, order_by, reading, sort=sort, limit=limit)
-    return make_task(reading.name or "dataset", plan.task, assemble(_table(dataset), plan), about="read by column")
+    return make_task(reading.name or "dataset", plan.task, assemble(_table(dataset), plan), about=reading.about or "")
 
 
 def _plan(

@@ -85,7 +85,7 @@ def sp500(limit: int | None = None) -> TaskData:
         target="next_day_return",
         order_by="date",
         limit=limit,
-        reading=Reading(name="sp500"),
+        reading=Reading(name="sp500", about="daily returns of ten stocks of the S&P 500, percent (river)"),
     )
     scored = data.with_metrics("mse[next_day_return]", "mae[next_day_return]")
     return scored.with_floors("predict_zero", *data.floors)

@@ -106,5 +106,8 @@ def weather(
         sequence_by=by,
         order_by="date",
         limit=limit,
-        reading=Reading(name="weather" if target == "weather" else f"weather-{target}"),
+        reading=Reading(
+            name="weather" if target == "weather" else f"weather-{target}",
+            about="Seattle, daily, 2012 to 2015 (vega_datasets)",
+        ),
     )

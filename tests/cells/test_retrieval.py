@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rank_bm25 import BM25Plus
 
+from rnnprog.cells import SelfStreamICL
 from rnnprog.cells.looking_up import LookUp, LookUpSettings
 from rnnprog.cells.retrieval import Retriever, key_of_inputs, levenshtein
 from rnnprog.cells.store import Entry, dump_store, fitting, load_store, put
@@ -78,7 +79,8 @@ def test_bm25_prefers_the_match_even_where_there_are_two_texts() -> None:
 def test_without_the_library_the_error_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rank_bm25", None)
     with pytest.raises(ConfigurationError, match=r"rnnprog\[exam\].*levenshtein"):
-        Retriever().best("sky", ["sky"], 1)
+        SelfStreamICL("sky -> tomorrow")
+    assert SelfStreamICL("sky -> tomorrow", similarity="levenshtein").initial() == ()
 
 
 def test_embeddings_are_asked_for_once_each() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import rnnprog
-from rnnprog.cells.base import Cell, make_cell
+from rnnprog.cells.base import Cell, Experience, make_cell
 from rnnprog.errors import ConfigurationError
 from rnnprog.lm.prompts import Prompt
 from rnnprog.tokens import get_tokenizer
@@ -224,3 +224,13 @@ def test_the_embedded_model_walks_without_failures(name: str) -> None:
     trace = program(steps=steps).trace
     assert not [record.failure for record in trace.records if record.failure]
     assert not [update.failure for update in trace.updates if update.failure]
+
+
+@pytest.mark.parametrize("name", ["cheatsheet", "cheatsheet_rs", "rolling_summary"])
+def test_label_free_arms_do_not_even_hand_the_evidence_over(name: str) -> None:
+    cell = make_cell(name, TASK)
+    told = rnnprog.Feedback(kind="label", target={"tomorrow": "rain"}, correct=False, text="SECRET")
+    experience = Experience("0:0", 0, {"rain": 1.0, "sky": "grey"}, {"tomorrow": "sun"}, told)
+    learning: Any = cell.learning(cell.initial(), experience)
+    assert "SECRET" not in str(dict(next(learning).inputs))
+    learning.close()

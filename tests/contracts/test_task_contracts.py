@@ -10,10 +10,18 @@ import rnnprog
 from rnnprog.tasks import load_task, make_task, task_names
 from rnnprog.testing import ContractError, check_task
 
+BUILT_IN = {"weather", "sp500", "regimes"}
+
 
 @pytest.mark.parametrize("name", task_names())
 def test_every_task_keeps_the_contract(name: str) -> None:
-    check_task(load_task(name).limit(n_steps=120))
+    try:
+        data = load_task(name)
+    except (rnnprog.ConfigurationError, rnnprog.DataError) as error:
+        if name in BUILT_IN:
+            raise
+        pytest.skip(f"needs files of the user's: {error}")
+    check_task(data.limit(n_steps=120))
 
 
 def data(*steps: dict[str, Any], **more: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import rnnprog
@@ -25,7 +25,8 @@ from rnnprog.tokens import get_tokenizer
 from rnnprog.trace_io import to_lines
 
 TASK = "seen: str -> tomorrow: Literal['sun', 'rain']"
-CELLS = rnnprog.cell_names()
+NOT_FOR_THIS_TASK = {"river", "running_mean"}  # a model of its own; numbers only. Both have tests of their own
+CELLS = sorted(set(rnnprog.cell_names()) - NOT_FOR_THIS_TASK)
 LEARNS_IN_WORDS = ["full_history", "reflective"]
 PATIENT = rnnprog.FailurePolicy(give_up_after=10_000)
 
@@ -35,6 +36,7 @@ pairs = st.lists(
 )
 seeds = st.integers(0, 10**6)
 delays = st.sampled_from([0, 0, 1, 2, 4])
+few = settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 every_cell = pytest.mark.parametrize("name", CELLS)
 
 
@@ -48,6 +50,11 @@ def program(name: str, seed: int = 0, delay: int = 0, *, hostile: bool = True, *
     return made
 
 
+def calls_of(made: Any) -> list[Any]:
+    lm = made.get_lm()
+    return lm.engine.log if lm is not None else []  # floors have no model
+
+
 def as_steps(drawn: Pairs) -> list[rnnprog.Step]:
     return [
         rnnprog.Step(inputs={"seen": f"{t} {text}"}, target={"tomorrow": label})
@@ -56,6 +63,7 @@ def as_steps(drawn: Pairs) -> list[rnnprog.Step]:
 
 
 @every_cell
+@few
 @given(drawn=pairs, seed=seeds, delay=delays, data=st.data())
 def test_r1_causality(name: str, drawn: Pairs, seed: int, delay: int, data: Any) -> None:
     """Changing inputs or labels from step t on leaves everything before t equal."""
@@ -67,6 +75,7 @@ def test_r1_causality(name: str, drawn: Pairs, seed: int, delay: int, data: Any)
 
 
 @every_cell
+@few
 @given(drawn=pairs, seed=seeds, delay=delays)
 def test_r1_a_label_does_not_reach_its_own_prediction(name: str, drawn: Pairs, seed: int, delay: int) -> None:
     flipped = [*drawn[:-1], (drawn[-1][0], "sun" if drawn[-1][1] == "rain" else "rain")]
@@ -83,6 +92,7 @@ def test_r1_a_label_does_not_reach_its_own_prediction(name: str, drawn: Pairs, s
 
 
 @every_cell
+@few
 @given(drawn=pairs, seed=seeds, delay=delays, data=st.data())
 def test_r2_split(name: str, drawn: Pairs, seed: int, delay: int, data: Any) -> None:
     """Walking a + b equals walking a, then b from the carry left by a, also through a frozen state."""
@@ -115,6 +125,7 @@ class Spying(rnnprog.Label):
 
 
 @every_cell
+@few
 @given(
     seed=seeds,
     times=st.lists(st.integers(0, 6), min_size=2, max_size=6),
@@ -151,6 +162,7 @@ def test_r3_no_leak(name: str, seed: int, times: list[int], delay: float, by: An
 
 
 @every_cell
+@few
 @given(drawn=pairs, seed=seeds, delay=delays)
 def test_r4_budget(name: str, drawn: Pairs, seed: int, delay: int) -> None:
     """The memory is within its budget after every step, whatever the model returns."""
@@ -160,12 +172,12 @@ def test_r4_budget(name: str, drawn: Pairs, seed: int, delay: int) -> None:
     for carry in [made.cell.load_carry(trace.initial), *carries, made.cell.load_carry(trace.final)]:
         if isinstance(carry, Memory):
             assert memory_tokens(carry, get_tokenizer()) <= made.cell.settings.value.budget
-    log = made.get_lm().engine.log
+    log = calls_of(made)
     room = 16384 + 4 * 256 + 2000  # the context budget; answer, evidence, critique and draft; the fixed part
     assert all(get_tokenizer().count(exchange.prompt) <= room for exchange in log)
 
 
-@settings(max_examples=25)
+@settings(few, max_examples=25)
 @given(written=st.lists(st.text(max_size=400), min_size=1, max_size=3), budget=st.integers(30, 120), data=st.data())
 def test_r4_budget_of_any_text(written: list[str], budget: int, data: Any) -> None:
     """The same for any text that a rewriter may write, and no item is ever cut."""
@@ -196,6 +208,7 @@ def test_r4_budget_of_any_text(written: list[str], budget: int, data: Any) -> No
 
 @every_cell
 @pytest.mark.parametrize("history", [{}, {"disable_history": True}], ids=["history", "no history"])
+@few
 @given(drawn=pairs, seed=seeds, delay=delays)
 def test_r5_ledger(name: str, history: dict[str, Any], drawn: Pairs, seed: int, delay: int) -> None:
     """Calls and tokens that the engine itself counted are those in the trace and in the result."""
@@ -205,7 +218,7 @@ def test_r5_ledger(name: str, history: dict[str, Any], drawn: Pairs, seed: int, 
     sequences = [rnnprog.Sequence(id=key, steps=tuple(as_steps(drawn))) for key in "ab"]
     with dspy.context(**history):
         result = rnnprog.run(made, sequences, concurrency=2)
-    answered = [e for e in made.get_lm().engine.log if e.behaviour != "exception"]
+    answered = [e for e in calls_of(made) if e.behaviour != "exception"]
     for usage in (result.usage, rnnprog.trace.add_usage(*(trace.usage for trace in result.traces))):
         assert sum(u.calls for u in usage.values()) == len(answered)
         assert sum(u.prompt_tokens for u in usage.values()) == sum(e.prompt_tokens for e in answered)
@@ -237,6 +250,7 @@ def test_r6_determinism() -> None:
 
 
 @every_cell
+@few
 @given(drawn=pairs, seed=seeds, delay=delays)
 def test_r7_frozen(name: str, drawn: Pairs, seed: int, delay: int) -> None:
     """With learning off the carry never changes, and no call is made to learn."""
@@ -247,10 +261,11 @@ def test_r7_frozen(name: str, drawn: Pairs, seed: int, delay: int) -> None:
     assert {u.operation for u in out.trace.updates} <= {"frozen"}
     answer, state = made.ask(made.initial(), seen="x")
     assert made.tell(state, answer.id, "sun").carry == start
-    assert {e.outputs for e in made.get_lm().engine.log} <= {("tomorrow",)}
+    assert {e.outputs for e in calls_of(made)} <= {("tomorrow",)}
 
 
 @every_cell
+@few
 @given(drawn=pairs, seed=seeds, delay=delays)
 def test_r8_replay(name: str, drawn: Pairs, seed: int, delay: int, tmp_path: Path) -> None:
     """The trace alone reproduces every carry that a prediction was made from; the JSON round trip is exact."""
@@ -273,7 +288,7 @@ def test_r8_replay(name: str, drawn: Pairs, seed: int, delay: int, tmp_path: Pat
     assert made.cell.digest(final) == ([u.digest for u in trace.updates] or [trace.initial_digest])[-1]
 
 
-@settings(max_examples=20)
+@settings(few, max_examples=20)
 @example(texts=["a\u2028b\x85c\x0bd\x1ce", "\ud800"])
 @given(texts=st.lists(st.text(max_size=8), min_size=1, max_size=3))
 def test_r8_any_text_survives_the_file(texts: list[str], tmp_path: Path) -> None:
@@ -283,6 +298,7 @@ def test_r8_any_text_survives_the_file(texts: list[str], tmp_path: Path) -> None
 
 
 @every_cell
+@few
 @given(drawn=pairs, seed=seeds)
 def test_r9_delay_zero_is_the_plain_loop(name: str, drawn: Pairs, seed: int) -> None:
     """Delay 0 equals a hand-written predict-then-learn loop."""
@@ -301,6 +317,7 @@ def test_r9_delay_zero_is_the_plain_loop(name: str, drawn: Pairs, seed: int) -> 
 
 
 @pytest.mark.parametrize("name", ["zero_shot", "empty_memory"])
+@few
 @given(drawn=pairs, seed=seeds, data=st.data())
 def test_r10_neutrality(name: str, drawn: Pairs, seed: int, data: Any) -> None:
     """Without a memory the order of the steps does not matter."""
@@ -312,6 +329,7 @@ def test_r10_neutrality(name: str, drawn: Pairs, seed: int, data: Any) -> None:
 
 
 @every_cell
+@few
 @given(drawn=pairs, seed=seeds, delay=delays)
 def test_r11_equality(name: str, drawn: Pairs, seed: int, delay: int) -> None:
     """Sync and async walks give equal traces."""
@@ -321,7 +339,7 @@ def test_r11_equality(name: str, drawn: Pairs, seed: int, delay: int) -> None:
 
 
 @every_cell
-@settings(max_examples=4)
+@settings(few, max_examples=3)
 @given(walks=st.lists(pairs, min_size=2, max_size=6), seed=seeds, delay=delays)
 def test_r12_isolation(name: str, walks: list[Pairs], seed: int, delay: int) -> None:
     """Sequences walked together, in threads or as tasks, equal the same sequences walked alone."""

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from rnnprog.exam_result import ExamResult
-from rnnprog.report import build, build_walk
+from rnnprog.report import blocks, build, build_walk
+from rnnprog.report.arms import arm_rows
 from rnnprog.report.columns import FLAGS, columns_of
 from rnnprog.report.sample import sample_exam, sample_trace
+from rnnprog.report.verdict import headline
 from rnnprog.trace import Trace
 
 FORGED = '<script>document.title = "forged"</script><img src=x onerror=\'document.title = "forged"\'>'
@@ -46,13 +48,13 @@ def heading(page: Any) -> str:
     return str(page.inner_text("#detail h2"))
 
 
-def test_it_loads_with_every_chart(page_file: Path, open_page: Open) -> None:
+def test_it_loads_with_every_chart(exam: ExamResult, page_file: Path, open_page: Open) -> None:
     page = open_page(page_file)
     for chart, lines in (("learning", 5), ("lengths", 2)):
         assert page.locator(f"#{chart} path.line").count() == lines
     assert page.locator("#cost text.label").count() == 5
     assert page.locator("#timeline path.length").count() == 1
-    assert "reflective beats empty memory" in page.inner_text(".headline")
+    assert page.inner_text(".headline") == headline(exam, arm_rows(exam, columns_of(exam)))
     assert heading(page) == "reflective · station-00 · step 29"
     assert page.locator(".row[aria-selected=true]").is_visible()
 
@@ -168,6 +170,17 @@ def test_another_walk_is_chosen_by_arm_seed_and_sequence(page_file: Path, open_p
     assert page.inner_text("#walk-note").startswith("full history, station-04, seed 1: 30 steps")
 
 
+def test_a_step_has_an_address(page_file: Path, open_page: Open) -> None:
+    page = open_page(page_file)
+    page.keyboard.press("g")
+    page.wait_for_selector("#detail h2:has-text('step 0')")
+    page.keyboard.press("j")
+    page.wait_for_selector("#detail h2:has-text('step 1')")
+    assert page.url.endswith("#step-1")
+    page.reload()
+    page.wait_for_selector("#detail h2:has-text('reflective · station-00 · step 1')")
+
+
 def test_theme_follows_the_system_until_it_is_chosen(page_file: Path, open_page: Open) -> None:
     page = open_page(page_file, color_scheme="dark")
     paper = "getComputedStyle(document.body).backgroundColor"
@@ -218,6 +231,17 @@ def test_paper_and_narrow_screens(page_file: Path, open_page: Open, tmp_path: Pa
     assert page.locator("#settings dl").is_visible()
     assert not page.locator(".listing").is_visible()
     assert page.locator("#detail h2").is_visible()
+
+
+def test_prompts_beyond_the_limit_are_said_to_be_left_out(
+    open_page: Open, small_trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "MOST_PROMPTS", 0)
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(json.dumps({"id": "p3", "phase": "predictor", "prompt": "x", "completion": "sun"}))
+    page = open_page(build_walk([small_trace], tmp_path / "page.html", prompts=path))
+    page.click("#prompts summary")
+    page.wait_for_selector("#prompts >> text=Left out of this page")
 
 
 def test_a_long_list_holds_few_rows(open_page: Open, tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_a_memory_that_was_not_recorded_is_not_made_up(small_trace: Trace) -> No
 
 def test_blocks_hold_what_json_does_not_know() -> None:
     assert unpack(blocks.pack_json({"x": [math.nan, math.inf, 1.5], "y": "\ud800"})) == {
-        "x": ["nan", "inf", 1.5],
+        "x": ["NaN", "Infinity", 1.5],
         "y": "?",
     }
 

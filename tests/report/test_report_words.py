@@ -30,10 +30,24 @@ def arm(label: str, said: str, role: Any = "arm") -> Arm:
 
 def compared(gain: float, **values: Any) -> ExamResult:
     told: dict[str, Any] = {
-        "arm": "new", "control": "old", "metric": "accuracy", "better": "higher", "arm_score": None,
-        "control_score": None, "gain": gain, "low": None, "high": None, "level": 0.95, "p": 0.5,
-        "p_corrected": 0.5, "correction": "holm", "comparisons": 1, "test": "mcnemar", "reason": "too few steps",
-        "unit": "sequences", "n": 12,
+        "arm": "new",
+        "control": "old",
+        "metric": "accuracy",
+        "better": "higher",
+        "arm_score": None,
+        "control_score": None,
+        "gain": gain,
+        "low": None,
+        "high": None,
+        "level": 0.95,
+        "p": 0.5,
+        "p_corrected": 0.5,
+        "correction": "holm",
+        "comparisons": 1,
+        "test": "mcnemar",
+        "reason": "too few steps",
+        "unit": "sequences",
+        "n": 12,
     }
     comparison = Comparison.model_validate(told | values)
     return ExamResult(task="t", arms=(arm("new", "aab"), arm("old", "abb", "control")), comparisons=(comparison,))

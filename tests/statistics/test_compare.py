@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.metrics import Scores, get_metric, score_steps
@@ -222,6 +223,8 @@ def test_detectable_differences_against_simulated_power() -> None:
     least = detectable_by_sequences(d)
     draws = rng.normal(least, d.std(ddof=1), size=(2_000, 20))
     assert (stats.ttest_1samp(draws, 0, axis=1).pvalue <= 0.05).mean() == pytest.approx(0.8, abs=0.03)
+    theirs = TTestPower().solve_power(nobs=20, alpha=0.05, power=0.8, alternative="two-sided")
+    assert least == pytest.approx(float(np.squeeze(theirs)) * d.std(ddof=1), rel=1e-4)
     assert detectable_by_sequences(d, alpha=0.01) > least
     assert np.isnan(detectable_by_sequences([0.5, 0.5, 0.5]))
     assert detectable_by_error(0.1, 10_000) == pytest.approx(0.28, abs=0.001)

@@ -55,8 +55,8 @@ function hoverCurves(root, box, curves, { area, xs, ys, tipText }) {
     const here = curves.map((curve) => [curve, curve.x.indexOf(axis[k])]).filter(([, i]) => i >= 0);
     here.sort(([a, i], [b, j]) => b.y[j] - a.y[i]);
     dots.replaceChildren(...here.map(([curve, i]) => s("circle", { class: "halo", cx: xs(axis[k]), cy: ys(curve.y[i]), r: 4, fill: styleOf(curve.arm).colour })));
-    const width = curves[0].w, first = Math.round(axis[k] - (width - 1) / 2);
-    const title = width > 1 ? `steps ${first} to about ${first + width - 1}` : `step ${first}`;
+    const width = curves[0].w, first = Math.floor(axis[k] / width) * width, end = Math.max(...HEAD.walks.map((walk) => walk.length)) - 1;
+    const title = width > 1 ? `steps ${first} to ${Math.min(first + width - 1, end)}` : `step ${first}`;
     showTip(event, [title, ...here.map(([curve, i]) => `${HEAD.arms[curve.arm].label}: ${tipText(curve, i)}`)].join("\n"));
   });
   root.addEventListener("pointerleave", () => { line.setAttribute("opacity", 0); dots.replaceChildren(); hideTip(); });

@@ -12,7 +12,12 @@ function startKeys({ toggleTheme, toggleFlag }) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-    if (event.key === "Escape" && typing) { event.target.blur(); byId("list").focus(); return; }
+    if (event.key === "Escape" && typing) {
+      event.preventDefault(); // browsers empty a search field on Escape without saying so
+      event.target.blur();
+      byId("list").focus();
+      return;
+    }
     if (typing) return;
     const inList = event.target === byId("list"), arrows = { ArrowDown: "j", ArrowUp: "k", Home: "g", End: "G" };
     const action = actions[inList && arrows[event.key] ? arrows[event.key] : event.key];

@@ -37,10 +37,11 @@ const seeded = () => HEAD.walks.some((walk) => walk.seed !== HEAD.walks[0].seed)
 
 function rowOf(k, top) {
   const i = shownStep(k), walk = walkOf(i), kind = has(i, "wrong") ? "wrong" : has(i, "right") ? "right" : "";
+  const starts = k > 0 && shownStep(k - 1) < walk.offset; // another walk than the row above
   const said = HEAD.texts[COLUMNS.said[i]] || (has(i, "failed") ? "no answer" : "–"), length = COLUMNS.length[i];
   const marks = EVENTS.filter(([flag]) => has(i, flag)).map(([, text, shape, colour]) => s("svg", { width: 14, height: 12, viewBox: "0 0 14 12" }, eventMark(shape, colour, 7, 6), s("title", {}, text)));
   const row = h("div", {
-    class: `row ${kind}`, id: `row-${i}`, role: "option", "aria-selected": String(i === chosen.step), "aria-setsize": shownCount(), "aria-posinset": k + 1,
+    class: `row ${kind}${starts ? " starts" : ""}`, id: `row-${i}`, role: "option", "aria-selected": String(i === chosen.step), "aria-setsize": shownCount(), "aria-posinset": k + 1,
     title: `${HEAD.arms[walk.arm].label}, ${walk.sequence}, seed ${walk.seed}`, onclick: () => { choose(i, "list"); byId("list").focus({ preventScroll: true }); },
   }, h("span", {}, String(timeOf(i, walk))), h("span", {}, said), h("span", {}, HEAD.texts[COLUMNS.truth[i]] || "–"), h("span", {}, length >= 0 ? plain(length) : ""), h("span", { class: "marks" }, marks));
   row.style.top = `${top}px`;

@@ -13,7 +13,9 @@ async function main() {
   keepDrawn(byId("lengths"), drawLengths);
   preparePrint();
   const first = HEAD.walks.find((walk) => walk.length && HEAD.arms[walk.arm].role === "arm") || HEAD.walks.find((walk) => walk.length);
-  choose(first.offset + first.length - 1, "start");
+  const asked = Number((location.hash.match(/^#step-(\d+)$/) || [])[1] ?? NaN); // a link to one step
+  choose(asked < HEAD.steps ? asked : first.offset + first.length - 1, "start");
+  onChoice(() => history.replaceState(null, "", `#step-${chosen.step}`));
   document.documentElement.dataset.ready = "yes";
 }
 // Charts are drawn in pixels: for paper they are drawn again, as wide as the paper.

@@ -4,7 +4,9 @@ function promptsView(i) {
   const box = h("details", { id: "prompts" }, h("summary", {}, "Prompts as they were sent"));
   box.addEventListener("toggle", async () => {
     if (!box.open || box.childElementCount > 1) return;
-    box.append(...(await stepPrompts(i)).flatMap(([phase, prompt, completion]) => [
+    const calls = await stepPrompts(i);
+    if (!calls.length) box.append(h("p", { class: "note" }, "Left out of this page to keep it small; it is in the file of prompts."));
+    box.append(...calls.flatMap(([phase, prompt, completion]) => [
       h("h3", {}, `${phase || "call"}: sent`), ...messages(prompt).map(([role, text]) => [role && h("p", { class: "note" }, role), h("pre", { tabindex: 0 }, text)]).flat().filter(Boolean),
       h("h3", {}, `${phase || "call"}: received`), h("pre", { tabindex: 0 }, asText(completion)),
     ]));

@@ -1,0 +1,256 @@
+"""The tuner: DSPy's optimizer interface in front of a search that is stored, resumed, pruned, budgeted and shared."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dspy
+from dspy.teleprompt import Teleprompter
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner
+from pydantic import JsonValue
+
+from rnnprog.errors import ConfigurationError
+from rnnprog.optimizers.dashboard import annotate_study
+from rnnprog.optimizers.data import DataLike, Item, fingerprint, items_of, split
+from rnnprog.optimizers.estimate import Estimate, estimate
+from rnnprog.optimizers.evaluation import Evaluator
+from rnnprog.optimizers.ledger import StudyLedger
+from rnnprog.optimizers.objective import MetricLike, Objective
+from rnnprog.optimizers.plan import Board
+from rnnprog.optimizers.propose import DefaultProposer
+from rnnprog.optimizers.pruning import make_pruner
+from rnnprog.optimizers.results import Results
+from rnnprog.optimizers.rounds import Proposer, Rounds
+from rnnprog.optimizers.sampling import SamplerLike
+from rnnprog.optimizers.schedule import Schedule
+from rnnprog.optimizers.search import Progress, Search
+from rnnprog.optimizers.space import Space, default_space
+from rnnprog.optimizers.spending import Budget, Purse
+from rnnprog.optimizers.storage import StorageLike, open_storage, open_study
+from rnnprog.optimizers.workers import Worker
+
+__all__ = ["OptunaTuner"]
+
+
+class OptunaTuner(Teleprompter):
+    """Tunes the words of a recurrent program, and its memory's settings, with Optuna.
+
+    Stands where ``dspy.MIPROv2`` or ``dspy.GEPA`` stand, also inside ``dspy.BetterTogether``. Every evaluation is
+    written to the study's storage before it counts: killed at any moment and started again with the same arguments,
+    the search goes on, and no finished walk is paid for twice. Further workers are the same call with the same storage.
+
+    Args:
+        metric: a metric name (``"accuracy"``, ``"mae[load]"``), a metric of this package, a dspy metric, or an
+            :class:`~rnnprog.optimizers.Objective` with constraints, several objectives, rollouts or step weights.
+        space: what may change; by default :func:`~rnnprog.optimizers.default_space` of the student.
+        schedule: trials, concurrency, rounds of proposals, seed.
+        budget: limits in calls, tokens, money and minutes.
+        storage: where the study lives, see :func:`~rnnprog.optimizers.open_storage`; by default a journal file in
+            ``folder``.
+        study_name: of the study; a study of another space, metric or data under this name is refused.
+        **options: ``folder`` (for journal, compiled program and artifacts; by default ``runs/tune/STUDY``; ``None``
+            writes no files), ``sampler`` (an Optuna sampler, or a function from seed to sampler), ``pruner``
+            (``"paired"``, ``"halving"``, ``"none"`` or an Optuna pruner), ``proposer``, ``prompt_model`` (writes
+            proposals; by default the student's model), ``models`` (by name, for :class:`Model` parts),
+            ``on_progress``.
+
+    Raises:
+        ConfigurationError: an argument cannot be used.
+
+    Example:
+        >>> import rnnprog
+        >>> from rnnprog.tasks import load_task
+        >>> data = load_task("regimes", n_sequences=4, n_steps=8).examples()
+        >>> student = rnnprog.RecurrentModule(load_task("regimes").task)
+        >>> student.set_lm(rnnprog.embedded_lm())
+        >>> tuner = OptunaTuner("accuracy", storage="memory", schedule=Schedule(trials=2), folder=None)
+        >>> program = tuner.compile(student, trainset=data[:2], valset=data[2:])
+        >>> program.candidate_programs[0]["score"] >= 0, program.ledger.spent.calls > 0
+        (True, True)
+    """
+
+    def __init__(
+        self,
+        metric: MetricLike | Objective,
+        *,
+        space: Space | None = None,
+        schedule: Schedule | None = None,
+        budget: Budget | None = None,
+        storage: StorageLike = None,
+        study_name: str = "tune",
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        unknown = sorted(set(options) - set(_OPTIONS))
+        if unknown:
+            raise ConfigurationError(f"unknown options {unknown}; there are {sorted(_OPTIONS)}")
+        chosen = {**_OPTIONS, **options}
+        self.objective = metric if isinstance(metric, Objective) else Objective(metric)
+        self.metric = self.objective.metric
+        self.space = space
+        self.schedule = schedule or Schedule()
+        self.budget = budget or Budget()
+        self.storage = storage
+        self.study_name = study_name
+        folder = chosen["folder"]
+        self.folder = Path("runs", "tune", study_name) if folder == "" else None if folder is None else Path(folder)
+        self.sampler: SamplerLike = chosen["sampler"]
+        self.pruner: str | BasePruner | None = chosen["pruner"]
+        self.proposer: Proposer | None = chosen["proposer"]
+        self.prompt_model: dspy.LM | None = chosen["prompt_model"]
+        self.models: Mapping[str, dspy.LM] = chosen["models"]
+        self.on_progress: Callable[[Progress], None] = chosen["on_progress"]
+
+    def compile(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: DataLike,
+        teacher: dspy.Module | None = None,
+        valset: DataLike | None = None,
+        trials: int | None = None,
+        budget: Budget | None = None,
+    ) -> dspy.Module:
+        """Search, and return the best program found.
+
+        Args:
+            student: the program; it is not changed.
+            trainset: sequences that proposals are written from.
+            teacher: walks the training sequences for demos and memories in the student's stead.
+            valset: sequences that candidates are judged on; by default a part of the trainset.
+            trials: overrides the schedule's number of trials.
+            budget: overrides the tuner's budget.
+
+        Returns:
+            A new program, with ``study``, ``candidate_programs`` (best first), ``trial_logs``, ``ledger`` and
+            ``score``. If a ``folder`` is set, the program is saved there as ``program.json``.
+
+        Raises:
+            ConfigurationError: a budget below one evaluation, a study about something else, unusable arguments.
+            DataError: unusable sequences.
+            LMUnavailableError: no model.
+            StorageError: the storage cannot be opened.
+        """
+        if teacher is not None:
+            warnings.warn("a teacher is not used: proposals come from the student's own walks", stacklevel=2)
+        read = items_of(trainset)
+        train, val = split(read, None if valset is None else items_of(valset, "valset"))
+        schedule = self.schedule if trials is None else self.schedule.model_copy(update={"trials": trials})
+        limits = budget or self.budget
+        space = self.space or default_space(student, proposals=schedule.proposals)
+        self._check_budget(limits, student, val)
+        search = self._search(student, space, schedule, limits, train, val)
+        with search.board.worker.working():
+            search.run()
+        return Results(search, self.folder).program()
+
+    def estimate(self, student: dspy.Module, *, trainset: DataLike, valset: DataLike | None = None) -> Estimate:
+        """Return what a search would cost at most, without calling a model."""
+        train, val = split(items_of(trainset), None if valset is None else items_of(valset, "valset"))
+        space = self.space or default_space(student, proposals=self.schedule.proposals)
+        return estimate(student, space, self.schedule, self.objective, train, val)
+
+    def _search(
+        self,
+        student: dspy.Module,
+        space: Space,
+        schedule: Schedule,
+        limits: Budget,
+        train: tuple[Item, ...],
+        val: tuple[Item, ...],
+    ) -> Search:
+        pruner = make_pruner(self.pruner if self.objective.single else "none", len(val))
+        storage = open_storage(self.storage, self.folder)
+        identity: dict[str, JsonValue] = {
+            "space": space.digest,
+            "objective": json.dumps(self.objective.describe(), sort_keys=True),
+            "sequences": fingerprint(val),
+            "student": _state_digest(student),
+            "seed": schedule.seed,
+        }
+        study = open_study(storage, self.study_name, self.objective.directions, pruner, identity)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(self.objective.objectives))
+            annotate_study(study, space, self.objective.name)
+        ledger = StudyLedger(study)
+        purse = Purse(limits, ledger.refresh().spent)
+        evaluator = Evaluator(self.objective, ledger, purse, schedule.concurrency)
+        board = Board(study, Worker(study))
+        rounds = Rounds(
+            proposer=self.proposer or DefaultProposer(self.prompt_model or _model_of(student)),
+            board=board,
+            evaluator=evaluator,
+            space=space,
+            student=student,
+            trainset=train,
+            objective=self.objective,
+            count=schedule.rounds,
+            every=schedule.round_every,
+            walks=schedule.walks,
+            seed=schedule.seed,
+            models=self.models,
+        )
+        return Search(
+            study=study,
+            board=board,
+            space=space,
+            student=student,
+            objective=self.objective,
+            evaluator=evaluator,
+            rounds=rounds,
+            valset=val,
+            trials=schedule.trials,
+            seed=schedule.seed,
+            sampler=self.sampler,
+            models=self.models,
+            folder=self.folder,
+            on_progress=self.on_progress,
+        )
+
+    def _check_budget(self, limits: Budget, student: dspy.Module, val: tuple[Item, ...]) -> None:
+        if limits.calls is None:
+            return
+        least = min(len(item.example.get("steps") or (1,)) for item in val)
+        if limits.calls < least:
+            raise ConfigurationError(
+                f"a budget of {limits.calls} calls is below one evaluation: the shortest sequence alone takes at least "
+                f"{least}; raise the budget or shorten the sequences"
+            )
+
+
+def _no_progress(_progress: Progress) -> None:
+    pass
+
+
+_OPTIONS: dict[str, Any] = {
+    "folder": "",
+    "sampler": None,
+    "pruner": "paired",
+    "proposer": None,
+    "prompt_model": None,
+    "models": {},
+    "on_progress": _no_progress,
+}
+
+
+def _model_of(student: dspy.Module) -> dspy.LM | None:
+    for _, predictor in student.named_predictors():
+        if predictor.lm is not None:
+            return predictor.lm
+    return dspy.settings.lm
+
+
+def _state_digest(student: dspy.Module) -> str:
+    import hashlib
+
+    state = student.dump_state()
+    for value in state.values():
+        if isinstance(value, dict):
+            value.pop("lm", None)  # another model is a reason to go on comparing, not another study
+    return hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -1,0 +1,144 @@
+"""Where a search stands: the place of each trial in it, whatever was killed, retried or done by other workers.
+
+A trial's *place* counts the trials of an uninterrupted search. A retry has the place of the trial it repeats. Seeds,
+given choices and rounds of proposals hang on places, which is why a resumed search goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import JsonValue
+
+from rnnprog.optimizers.options import Option, Pool
+from rnnprog.optimizers.workers import WORKER, Worker
+
+__all__ = ["CANDIDATE", "DUPLICATE", "INTERRUPTED", "RETRY", "Board"]
+
+RETRY = "retry_of"
+INTERRUPTED = "interrupted"
+DUPLICATE = "same_as"
+CANDIDATE = "rnnprog:candidate"
+_OPTION = "option:"
+_ROUND = "rnnprog:round:"
+_SIGNING = 3.0  # seconds
+
+
+class Board:
+    """Reads and writes what the workers of a study share besides the ledger.
+
+    Args:
+        study: the study.
+        worker: this process.
+    """
+
+    def __init__(self, study: optuna.Study, worker: Worker) -> None:
+        self.study, self.worker = study, worker
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """Return the trials, of the given states or all."""
+        return self.study.get_trials(deepcopy=False, states=states or None)
+
+    def places(self) -> dict[int, int]:
+        """Return the place of each trial by its number."""
+        places: dict[int, int] = {}
+        retries = 0
+        for trial in self.trials():
+            origin = trial.user_attrs.get(RETRY)
+            if origin is None:
+                places[trial.number] = trial.number - retries
+            else:
+                retries += 1
+                places[trial.number] = places[origin]
+        return places
+
+    def counted(self) -> int:
+        """Return how many trials count towards the number asked for: no retried ones, no repeated candidates."""
+        retried = {trial.user_attrs[RETRY] for trial in self.trials() if RETRY in trial.user_attrs}
+        return sum(
+            DUPLICATE not in trial.user_attrs and trial.number not in retried and not _stopped(trial)
+            for trial in self.trials()
+        )
+
+    def take_up(self) -> int:
+        """Fail the trials of dead workers and queue them again, with their parameters; return how many there were.
+
+        Trials that the budget or the user stopped are queued again as well.
+        """
+        retried = {trial.user_attrs[RETRY] for trial in self.trials() if RETRY in trial.user_attrs}
+        self._let_sign()
+        taken = 0
+        for trial in self.trials(TrialState.RUNNING, TrialState.FAIL):
+            if trial.number in retried:
+                continue
+            if trial.state == TrialState.RUNNING:
+                if self.worker.lives(trial.user_attrs.get(WORKER)) or not self._fail(trial):
+                    continue
+            elif INTERRUPTED not in trial.user_attrs:
+                continue
+            # A candidate that was drawn to the end is kept; a half-drawn one is drawn anew from the same seed.
+            fixed = trial.params if CANDIDATE in trial.system_attrs else trial.system_attrs.get("fixed_params", {})
+            self.study.enqueue_trial(fixed, user_attrs={RETRY: trial.number})
+            taken += 1
+        return taken
+
+    def _let_sign(self) -> None:
+        """Wait for trials that were begun this moment: between beginning a trial and signing it a worker needs time."""
+        for _ in range(round(_SIGNING / 0.25)):
+            now = datetime.now()
+            if not any(
+                WORKER not in trial.user_attrs
+                and trial.datetime_start is not None
+                and abs((now - trial.datetime_start).total_seconds()) < _SIGNING
+                for trial in self.trials(TrialState.RUNNING)
+            ):
+                return
+            time.sleep(0.25)
+
+    def _fail(self, trial: FrozenTrial) -> bool:
+        try:
+            self.study.tell(trial.number, state=TrialState.FAIL)
+        except (ValueError, RuntimeError):  # another worker was faster
+            return False
+        return True
+
+    def pool(self, start: Pool) -> Pool:
+        """Return all options: those given, and those proposed so far by any worker."""
+        found = [
+            Option.model_validate(data) for name, data in self.study.user_attrs.items() if name.startswith(_OPTION)
+        ]
+        return start.add(sorted(found, key=lambda option: (option.round, option.part, option.label)))
+
+    def publish(self, option: Option) -> None:
+        """Make a proposed option known to all workers."""
+        self.study.set_user_attr(f"{_OPTION}{option.part}:{option.label}", option.model_dump(mode="json"))
+
+    def round(self, number: int) -> dict[str, JsonValue] | None:
+        """Return what round ``number`` of proposals came to; ``None`` if it was not held yet."""
+        found: dict[str, JsonValue] | None = self._attributes().get(f"{_ROUND}{number}")
+        return found
+
+    def close_round(self, number: int, trials: list[dict[str, Any]], rejected: list[str]) -> None:
+        """Say that a round is over, and which trials it asks for."""
+        data: Any = {"trials": trials, "rejected": rejected}
+        self.study._storage.set_study_system_attr(self.study._study_id, f"{_ROUND}{number}", data)
+
+    def held_by_other(self, place: int) -> bool:
+        """Return whether a living other worker runs the trial at ``place``."""
+        places = self.places()
+        for trial in self.trials(TrialState.RUNNING):
+            worker = trial.user_attrs.get(WORKER)
+            if places[trial.number] == place and worker != self.worker.id and self.worker.lives(worker):
+                return True
+        return False
+
+    def _attributes(self) -> dict[str, Any]:
+        return dict(self.study._storage.get_study_system_attrs(self.study._study_id))
+
+
+def _stopped(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.FAIL and INTERRUPTED in trial.user_attrs

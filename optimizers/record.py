@@ -1,0 +1,118 @@
+"""A search as plain JSON, for a report that runs no model and knows no study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from rnnprog.optimizers.ledger import StudyLedger
+from rnnprog.optimizers.objective import MEASURES, Objective
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY
+from rnnprog.optimizers.pruning import PRUNED_AFTER
+from rnnprog.optimizers.ranking import front, ranked
+
+__all__ = ["record_of", "write_record"]
+
+FORMAT = 1
+_LEAST_TRIALS = 5  # below this many a share of variance means nothing
+
+
+def record_of(study: optuna.Study, objective: Objective, sequences: list[str] | None = None) -> dict[str, Any]:
+    """Return a study as JSON: trials with scores by sequence, options with lineage, the ledger's sums, the front.
+
+    Args:
+        study: the study.
+        objective: what it was judged by.
+        sequences: ids of the sequences, in the order of the steps that trials report.
+    """
+    ledger = StudyLedger(study).refresh()
+    by_trial: dict[int, dict[str, int]] = {}
+    for entry in ledger.entries:
+        if entry.trial >= 0:
+            paid = by_trial.setdefault(entry.trial, {"calls": 0, "tokens": 0})
+            paid["calls"] += entry.calls
+            paid["tokens"] += entry.tokens
+    spent: dict[str, dict[str, float]] = {}
+    for entry in ledger.entries:
+        row = spent.setdefault(entry.kind, {"entries": 0, "calls": 0, "tokens": 0, "money": 0.0})
+        row["entries"] += 1
+        row["calls"] += entry.calls
+        row["tokens"] += entry.tokens
+        row["money"] += entry.money or 0.0
+    best = ranked(study, objective)
+    return {
+        "format": FORMAT,
+        "study": study.study_name,
+        "objective": objective.describe(),
+        "directions": [MEASURES[name] for name in objective.objectives],
+        "trials": [
+            {**_trial(trial), "paid": by_trial.get(trial.number, {"calls": 0, "tokens": 0})}
+            for trial in study.get_trials(deepcopy=False)
+        ],
+        "options": [v for k, v in sorted(study.user_attrs.items()) if k.startswith("option:")],
+        "sequences": sequences or [],
+        "spent": spent,
+        "best": best[0].number if best else None,
+        "front": [trial.number for trial in front(study, objective)] if len(objective.objectives) > 1 else [],
+        "importance": _importance(study, objective),
+    }
+
+
+def write_record(record: dict[str, Any], path: str | Path) -> Path:
+    """Write a record, replacing an older one in one move."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def _trial(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    attributes = trial.user_attrs
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "params": dict(trial.params),
+        "values": trial.values,
+        "measures": attributes.get("measures", {}),
+        "by_sequence": {str(step): value for step, value in sorted(trial.intermediate_values.items())},
+        "pruned_after": attributes.get(PRUNED_AFTER),
+        "same_as": attributes.get(DUPLICATE),
+        "retry_of": attributes.get(RETRY),
+        "error": attributes.get("error", ""),
+        "constraints": dict(getattr(trial, "constraints", {}) or {}),
+        "candidate": trial.system_attrs.get(CANDIDATE, {}),
+    }
+
+
+def _importance(study: optuna.Study, objective: Objective) -> dict[str, float]:
+    """Return the share of the score's variance that each part explains by itself, between trials.
+
+    For each part: the variance between the means of its choices, over the total. Parts overlap, so shares need not add
+    up to one; with few trials for a choice they are rough. Optuna's own measures need scikit-learn.
+    """
+    done = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if "measures" in trial.user_attrs and DUPLICATE not in trial.user_attrs
+    ]
+    scores = [float(trial.values[0]) for trial in done]
+    if len(scores) < _LEAST_TRIALS:
+        return {}
+    mean = sum(scores) / len(scores)
+    total = sum((score - mean) ** 2 for score in scores)
+    shares: dict[str, float] = {}
+    for name in sorted({name for trial in done for name in trial.params}):
+        groups: dict[Any, list[float]] = {}
+        for trial, score in zip(done, scores, strict=True):
+            if name in trial.params:
+                groups.setdefault(trial.params[name], []).append(score)
+        between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
+        if len(groups) > 1 and total > 0:
+            shares[name] = round(min(1.0, between / total), 4)
+    return dict(sorted(shares.items(), key=lambda pair: -pair[1]))

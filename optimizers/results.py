@@ -1,0 +1,104 @@
+"""What a search gives back: the best program, all others, what was tried, what it cost; on the program and on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from rnnprog.optimizers.candidate import Candidate, copy_program
+from rnnprog.optimizers.ledger import Ledger
+from rnnprog.optimizers.plan import CANDIDATE
+from rnnprog.optimizers.ranking import ranked
+from rnnprog.optimizers.record import record_of, write_record
+from rnnprog.optimizers.search import Outcome, Search
+from rnnprog.optimizers.storage import storage_errors
+
+__all__ = ["Results"]
+
+
+class Results:
+    """Reads a finished search.
+
+    Args:
+        search: the search.
+        folder: where the program is saved; ``None`` for nowhere.
+    """
+
+    def __init__(self, search: Search, folder: Path | None = None) -> None:
+        self.search, self.folder = search, folder
+
+    def program(self) -> dspy.Module:
+        """Return the best program, with everything attached, and save it."""
+        try:
+            rows, logs = self._rows(), self._logs()
+            ledger = self.search.evaluator.ledger.refresh()
+        except storage_errors():
+            rows, logs, ledger = self._seen(), {}, Ledger()
+        best = rows[0]["program"] if rows else Candidate().apply(self.search.student, self.search.models)
+        program: Any = copy_program(best)
+        if not rows:
+            warnings.warn(
+                f"no candidate was seen to the end ({self.search.stopped}); the student is returned as it is",
+                stacklevel=3,
+            )
+        program.study = self.search.study
+        program.candidate_programs = rows
+        program.trial_logs = logs
+        program.ledger = ledger
+        program.score = rows[0]["score"] if rows else None
+        program.stopped = self.search.stopped
+        self._save(best)
+        return program
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows = []
+        for trial in ranked(self.search.study, self.search.objective):
+            candidate = Candidate.model_validate(trial.system_attrs[CANDIDATE])
+            rows.append(self._row(trial.number, candidate, trial.user_attrs["measures"]))
+        return rows
+
+    def _seen(self) -> list[dict[str, Any]]:
+        """Return what this process saw itself, where the storage does not answer any more."""
+        done: list[Outcome] = [o for o in self.search.outcomes.values() if not o.error and o.pruned_after is None]
+        done.sort(key=lambda outcome: (-outcome.measures["score"], outcome.trial))
+        return [self._row(outcome.trial, outcome.candidate, outcome.measures) for outcome in done]
+
+    def _row(self, trial: int, candidate: Candidate, measures: dict[str, float]) -> dict[str, Any]:
+        return {
+            "score": measures["score"],
+            "measures": measures,
+            "program": candidate.apply(self.search.student, self.search.models),
+            "candidate": candidate,
+            "trial": trial,
+        }
+
+    def _logs(self) -> dict[int, dict[str, Any]]:
+        logs: dict[int, dict[str, Any]] = {}
+        for trial in self.search.board.trials():
+            logs[trial.number] = {
+                "state": trial.state.name.lower(),
+                "params": dict(trial.params),
+                "values": trial.values,
+                "sequences": len(trial.intermediate_values),
+                **{name: value for name, value in trial.user_attrs.items() if name != "worker"},
+            }
+        return logs
+
+    def _save(self, best: dspy.Module) -> None:
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / "program.partial.json"
+        try:
+            best.save(str(partial))
+        except Exception as error:  # a model that cannot be saved must not cost the result
+            warnings.warn(f"the program could not be saved: {type(error).__name__}: {error}", stacklevel=4)
+            return
+        partial.replace(self.folder / "program.json")
+        with contextlib.suppress(*storage_errors()):  # the record can be written again from the study
+            record = record_of(self.search.study, self.search.objective, [item.id for item in self.search.valset])
+            write_record({**record, "stopped": self.search.stopped}, self.folder / "tuning.json")

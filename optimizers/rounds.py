@@ -1,0 +1,216 @@
+"""Rounds of proposals: when they are held, from which walks, and which trials they ask for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import dspy
+
+from rnnprog.optimizers.candidate import Candidate
+from rnnprog.optimizers.data import Item
+from rnnprog.optimizers.evaluation import Evaluator
+from rnnprog.optimizers.ledger import Entry
+from rnnprog.optimizers.objective import Objective
+from rnnprog.optimizers.options import BASE, Option, Pool
+from rnnprog.optimizers.parts import Slotted
+from rnnprog.optimizers.plan import CANDIDATE, Board
+from rnnprog.optimizers.ranking import ranked
+from rnnprog.optimizers.sampling import derive_seed
+from rnnprog.optimizers.space import Space
+from rnnprog.trace import Trace
+
+__all__ = ["Proposer", "Request", "Rounds", "Walked"]
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A training sequence that the best candidate so far has walked.
+
+    Attributes:
+        item: the sequence.
+        score: of the walk, higher is better.
+        trace: what happened, step by step.
+    """
+
+    item: Item
+    score: float
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a proposer is asked for.
+
+    Attributes:
+        part: the part of the space.
+        labels: labels of the options to write, at most.
+        round: number of the round, from 0.
+        program: the best program so far; what is improved on.
+        base: the candidate behind it.
+        walks: its walks over training sequences, best first.
+        tried: options of this part that were tried, with the best score each was part of.
+        seed: for everything random.
+    """
+
+    part: Any
+    labels: tuple[str, ...]
+    round: int
+    program: dspy.Module
+    base: Candidate
+    walks: tuple[Walked, ...]
+    tried: tuple[tuple[Option, float | None], ...]
+    seed: int
+
+
+class Proposer(Protocol):
+    """Writes options."""
+
+    def propose(self, request: Request) -> tuple[list[Option], list[str]]:
+        """Return new options, and what was refused and why.
+
+        It may raise: then the round has no options for this part, and the search goes on.
+        """
+        ...
+
+
+@dataclass
+class Rounds:
+    """Holds rounds of proposals.
+
+    Attributes:
+        proposer: writes the options.
+        board: where options are published.
+        evaluator: walks training sequences, and pays for the proposer's calls.
+        space: says for which parts there is room.
+        student: the program.
+        trainset: sequences to learn from; never those that candidates are judged on.
+        count: number of rounds.
+        every: trials from one round to the next.
+        walks: training sequences walked in each round.
+        seed: for choosing them.
+        models: models by name.
+    """
+
+    proposer: Proposer
+    board: Board
+    evaluator: Evaluator
+    space: Space
+    student: dspy.Module
+    trainset: Sequence[Item]
+    objective: Objective
+    count: int = 3
+    every: int = 10
+    walks: int = 4
+    seed: int = 0
+    models: Mapping[str, dspy.LM] = field(default_factory=dict)
+
+    def place(self, number: int, given: int) -> int:
+        """Return the place of the trial before which a round is held."""
+        return given + number * self.every
+
+    def due(self, place: int, given: int) -> list[int]:
+        """Return the rounds to be held before the trial at ``place``."""
+        if not any(isinstance(part, Slotted) and part.rooms for part in self.space.parts):
+            return []
+        return [number for number in range(self.count) if self.place(number, given) <= place]
+
+    def asked_for(self, place: int, given: int) -> dict[str, Any]:
+        """Return the choices that the latest round wants tried at ``place``, if any."""
+        for number in reversed(self.due(place, given)):
+            held = self.board.round(number) or {}
+            trials: Any = held.get("trials") or []
+            offset = place - self.place(number, given)
+            if 0 <= offset < len(trials):
+                return dict(trials[offset])
+        return {}
+
+    def hold(self, number: int, best: Candidate, pool: Pool) -> None:
+        """Hold a round: walk, have options written, publish them, say which trials to make of them."""
+        program = best.apply(self.student, self.models)
+        walked = self._walk(program, best, number)
+        rejected: list[str] = []
+        for part in self.space.parts:
+            labels = self._share(part, number, pool) if isinstance(part, Slotted) else ()
+            if not labels:
+                continue
+            seed = derive_seed(self.seed, "proposals", number, part.name)
+            tried = self._tried(pool, part.name)
+            request = Request(part, labels, number, program, best, walked, tried, seed)
+            options, refused = self._ask(request, best.digest)
+            rejected += refused
+            for option in options:
+                self.board.publish(option)
+        new = [o for o in self.board.pool(pool).options if o.origin == "proposed" and o.round == number]
+        self.board.close_round(number, self._trials(best, new) if number else [], rejected)
+
+    def _walk(self, program: dspy.Module, best: Candidate, number: int) -> tuple[Walked, ...]:
+        items = list(self.trainset)
+        random.Random(derive_seed(self.seed, "walks", number)).shuffle(items)
+        walked = []
+        for item in items[: self.walks]:
+            made = self.evaluator.walk(program, best.digest, item)
+            if made is not None:
+                entry, trace = made
+                walked.append(Walked(item, entry.score or 0.0, trace))
+        return tuple(sorted(walked, key=lambda w: (-w.score, w.item.id)))
+
+    def _ask(self, request: Request, digest: str) -> tuple[list[Option], list[str]]:
+        """Ask the proposer, and book what its calls cost."""
+        options: list[Option] = []
+        refused: list[str] = []
+        with self.evaluator.purse.paying() as meter:
+            try:
+                options, refused = self.proposer.propose(request)
+            except Exception as error:
+                refused = [f"{request.part.name}: {type(error).__name__}: {error}"]
+            finally:
+                usage = meter.total()
+                if usage.calls:
+                    self.evaluator.ledger.record(
+                        Entry(
+                            kind="proposal",
+                            candidate=f"{digest}/round-{request.round}",
+                            sequence=request.part.name,
+                            calls=usage.calls,
+                            tokens=usage.tokens,
+                            money=meter.timing().cost,
+                        )
+                    )
+        return options, refused
+
+    def _share(self, part: Any, number: int, pool: Pool) -> tuple[str, ...]:
+        """Return the labels that this round may fill: half of them in the first round, equal shares later."""
+        rooms = [label for label in part.labels if label.startswith("proposed-")]
+        if self.count == 1:
+            share = rooms
+        else:
+            first = (len(rooms) + 1) // 2
+            later = len(rooms) - first
+            cuts = [0, first, *(first + (later * k) // (self.count - 1) for k in range(1, self.count))]
+            share = rooms[cuts[number] : cuts[number + 1]]
+        return tuple(label for label in share if label not in pool.labels(part.name))
+
+    def _tried(self, pool: Pool, part: str) -> tuple[tuple[Option, float | None], ...]:
+        best: dict[str, float] = {}
+        for trial in ranked(self.board.study, self.objective):
+            label = trial.params.get(part)
+            if label is not None:
+                best.setdefault(label, trial.user_attrs["measures"]["score"])
+        return tuple((option, best.get(option.label)) for option in pool.of(part))
+
+    def _trials(self, best: Candidate, new: list[Option]) -> list[dict[str, Any]]:
+        """Return trials that change the best candidate in one part each: its first new option."""
+        params = self._params(best)
+        firsts: dict[str, str] = {}
+        for option in new:
+            firsts.setdefault(option.part, option.label)
+        return [{**params, part: label} for part, label in firsts.items()]
+
+    def _params(self, best: Candidate) -> dict[str, Any]:
+        for trial in ranked(self.board.study, self.objective):
+            if Candidate.model_validate(trial.system_attrs[CANDIDATE]).digest == best.digest:
+                return dict(trial.params)
+        return {part.name: BASE for part in self.space.parts if isinstance(part, Slotted)}

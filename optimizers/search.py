@@ -1,0 +1,304 @@
+"""The search: ask for a candidate, walk it over the sequences, tell how it did; hold rounds of proposals in between."""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dspy
+import optuna
+from optuna.trial import TrialState
+
+from rnnprog.errors import RnnprogError
+from rnnprog.memory import Value
+from rnnprog.optimizers.candidate import Candidate
+from rnnprog.optimizers.dashboard import annotate_trial
+from rnnprog.optimizers.data import Item
+from rnnprog.optimizers.evaluation import Evaluator, Job
+from rnnprog.optimizers.ledger import Entry
+from rnnprog.optimizers.objective import Objective
+from rnnprog.optimizers.options import Pool
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, RETRY, Board
+from rnnprog.optimizers.pruning import PRUNED_AFTER
+from rnnprog.optimizers.rounds import Rounds
+from rnnprog.optimizers.sampling import Masked, SamplerLike, derive_seed, make_sampler
+from rnnprog.optimizers.space import Space
+from rnnprog.optimizers.spending import OutOfBudgetError, Spent
+from rnnprog.optimizers.storage import StorageError, storage_errors
+from rnnprog.optimizers.workers import WORKER
+
+__all__ = ["Outcome", "Progress", "Search"]
+
+_POLL = 0.25
+_NOT_OURS = storage_errors()
+_FAILURES = 5  # failed trials in a row that end a search
+_REPEATS = 3  # trials at most for each one asked for, where the sampler keeps repeating itself
+
+
+class Progress(Value):
+    """Where a search stands, for a display.
+
+    Attributes:
+        trials: trials finished.
+        wanted: trials asked for.
+        pruned: trials ended early.
+        failed: trials that failed.
+        best: best score so far; ``None`` before the first.
+        spent: calls, tokens, money and seconds.
+        doing: what is being done, in words.
+    """
+
+    trials: int
+    wanted: int
+    pruned: int = 0
+    failed: int = 0
+    best: float | None = None
+    spent: Spent = Spent()
+    doing: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial came out.
+
+    Attributes:
+        trial: number of the trial.
+        candidate: what was tried.
+        measures: every measure, over the sequences it saw.
+        pruned_after: number of sequences after which it was ended early; ``None`` if it was not.
+        error: why it failed; empty if it did not.
+    """
+
+    trial: int
+    candidate: Candidate
+    measures: dict[str, float] = field(default_factory=dict)
+    pruned_after: int | None = None
+    error: str = ""
+
+
+@dataclass
+class Search:
+    """One worker's part in a search. See :class:`rnnprog.optimizers.OptunaTuner` for what the parts mean."""
+
+    study: optuna.Study
+    board: Board
+    space: Space
+    student: dspy.Module
+    objective: Objective
+    evaluator: Evaluator
+    rounds: Rounds
+    valset: tuple[Item, ...]
+    trials: int
+    seed: int
+    sampler: SamplerLike = None
+    models: Mapping[str, dspy.LM] = field(default_factory=dict)
+    folder: Path | None = None
+    on_progress: Callable[[Progress], None] = lambda _progress: None
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    stopped: str = ""
+    _failures: int = 0
+
+    def run(self) -> None:
+        """Search until the trials asked for are done, the budget is spent, or the user stops it."""
+        self.evaluator.on_entry = lambda _entry: self._progress("walking")
+        self.evaluator.ledger.refresh()
+        self.board.take_up()
+        self._given = self.space.first(self.student)
+        try:
+            while not (reason := self._finished()):
+                self._one()
+            self.stopped = reason
+        except OutOfBudgetError as stop:
+            self.stopped = str(stop)
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+        except _NOT_OURS as error:
+            if not self.outcomes:
+                raise StorageError(f"the storage does not answer: {type(error).__name__}: {error}") from error
+            self.stopped = f"the storage is gone: {type(error).__name__}: {error}"
+            warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=2)
+            return
+        self._progress("done")
+
+    def _finished(self) -> str:
+        if reached := self.evaluator.purse.exhausted:
+            return f"the budget is spent: {reached}"
+        if self._failures >= _FAILURES:
+            return f"{self._failures} trials in a row failed; see the trials' error attributes"
+        waiting = self.board.trials(TrialState.WAITING)
+        if self.board.counted() - len(waiting) >= self.trials and not waiting:
+            return "all trials are done"
+        if len(self.board.trials()) >= _REPEATS * self.trials + len(self._given):
+            return "the sampler repeats itself: every candidate it draws was tried before"
+        return ""
+
+    def _one(self) -> None:
+        self.evaluator.purse.learn(self.evaluator.ledger.refresh().spent)
+        trial = self.study.ask()
+        trial.set_user_attr(WORKER, self.board.worker.id)
+        candidate = Candidate()
+        try:
+            place = self.board.places()[trial.number]
+            pool = self._hold_rounds(place)
+            candidate = self._draw(trial, place, pool)
+            outcome = self._evaluate(trial, place, candidate)
+        except (OutOfBudgetError, KeyboardInterrupt) as stop:
+            trial.set_user_attr(INTERRUPTED, str(stop) or "by the user")
+            self.study.tell(trial, state=TrialState.FAIL)
+            raise
+        except _NOT_OURS:
+            raise
+        except Exception as error:
+            outcome = Outcome(trial.number, candidate, error=f"{type(error).__name__}: {error}")
+            if isinstance(error, RnnprogError) and not self.board.trials(TrialState.COMPLETE):
+                self._tell(trial, outcome)
+                raise  # the student as it is cannot be walked: nothing will get better by trying on
+        self._tell(trial, outcome)
+
+    def _hold_rounds(self, place: int) -> Pool:
+        """Hold the rounds of proposals that are due before this trial, or wait for the worker that holds them."""
+        for number in self.rounds.due(place, len(self._given)):
+            while self.board.round(number) is None:
+                if self.board.held_by_other(self.rounds.place(number, len(self._given))):
+                    if reached := self.evaluator.purse.exhausted:
+                        raise OutOfBudgetError(f"the budget is spent: {reached}")
+                    time.sleep(_POLL)
+                    continue
+                self._progress(f"writing proposals, round {number}")
+                self.rounds.hold(number, self.best(), self.board.pool(self.space.start()))
+        return self.board.pool(self.space.start())
+
+    def _draw(self, trial: optuna.Trial, place: int, pool: Pool) -> Candidate:
+        empty = self.space.room(pool)
+        fixed = self._fixed(place)
+        startup = max(4, min(10, self.trials // 4))
+        seed = derive_seed(self.seed, "sampler", place)
+        inner = make_sampler(self.sampler, seed, startup)
+        self.study.sampler = Masked(inner, empty, seed, fixed)
+        candidate = self.space.suggest(trial, pool)
+        if place == 0:
+            candidate = Candidate(options=candidate.options)  # the student as it is, whatever the ranges can express
+        self.study._storage.set_trial_system_attr(trial._trial_id, CANDIDATE, candidate.model_dump(mode="json"))
+        trial.set_user_attr("candidate", candidate.digest)
+        trial.set_user_attr("place", place)
+        annotate_trial(self.study, trial, candidate, self.folder)
+        return candidate
+
+    def _fixed(self, place: int) -> dict[str, Any]:
+        if place < len(self._given):
+            return self._given[place]
+        return self.rounds.asked_for(place, len(self._given))
+
+    def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
+        known = self._same_as(trial, candidate)
+        if known is not None:
+            trial.set_user_attr(DUPLICATE, known.trial)
+            return Outcome(trial.number, candidate, known.measures, known.pruned_after, known.error)
+        program = candidate.apply(self.student, self.models)
+        order = list(range(len(self.valset)))
+        if not getattr(self.study.pruner, "fixed_order", False):
+            random.Random(derive_seed(self.seed, "order", place)).shuffle(order)
+        jobs = [Job(self.valset[i], r) for i in order for r in range(self.objective.rollouts)]
+        index = {item.id: i for i, item in enumerate(self.valset)}
+        entries: list[Entry] = []
+        pruned: int | None = None
+        evaluations = self.evaluator.run(program, candidate.digest, jobs, trial)
+        try:
+            for job, entry in evaluations:
+                if entry.error:
+                    raise _EvaluationError(f"sequence {entry.sequence!r}: {entry.error}")
+                entries.append(entry)
+                if job.rollout == self.objective.rollouts - 1 and self._report(trial, index[job.item.id], entries):
+                    pruned = len(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+                    break
+        finally:
+            evaluations.close()  # type: ignore[attr-defined]
+        if len(entries) == len(jobs):
+            pruned = None
+        return Outcome(trial.number, candidate, self.objective.measures(entries), pruned)
+
+    def _report(self, trial: optuna.Trial, step: int, entries: list[Entry]) -> bool:
+        """Report a sequence's score; return whether to end the trial here."""
+        if not self.objective.single:
+            return False
+        sequence = entries[-1].sequence
+        scores = [entry.score for entry in entries if entry.sequence == sequence and entry.score is not None]
+        trial.report(sum(scores) / len(scores), step)
+        place: int = trial.user_attrs["place"]
+        return place > 0 and trial.should_prune()
+
+    def _same_as(self, trial: optuna.Trial, candidate: Candidate) -> Outcome | None:
+        for other in self.board.trials(TrialState.COMPLETE):
+            if other.number < trial.number and other.user_attrs.get("candidate") == candidate.digest:
+                return Outcome(
+                    other.number, candidate, other.user_attrs["measures"], other.user_attrs.get(PRUNED_AFTER)
+                )
+        return None
+
+    def _tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        self.outcomes[trial.number] = outcome
+        if outcome.error:
+            trial.set_user_attr("error", outcome.error)
+            self.study.tell(trial, state=TrialState.FAIL)
+            warnings.warn(f"trial {trial.number} failed: {outcome.error}", stacklevel=2)
+            self._failures += 1
+            return
+        self._failures = 0
+        trial.set_user_attr("measures", outcome.measures)
+        for name, limit in self.objective.constraints.items():
+            trial.set_constraint(name, outcome.measures[name] - limit)
+        values = [outcome.measures[name] for name in self.objective.objectives]
+        if outcome.pruned_after is not None:
+            trial.set_user_attr(PRUNED_AFTER, outcome.pruned_after)
+            values = [self._paired_estimate(trial, outcome.measures["score"])]
+        self.study.tell(trial, values)
+
+    def _paired_estimate(self, trial: optuna.Trial, partial: float) -> float:
+        """Return what a pruned trial is told as: the best one's score, plus the mean difference on shared sequences.
+
+        The plain partial mean, which stays among the measures, depends on which sequences came first: on easy ones a
+        poor candidate would look better than the best.
+        """
+        best = self.best_trial()
+        mine = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        shared = set(mine) & set(best.intermediate_values) if best is not None else set()
+        if best is None or not shared or best.value is None:
+            return partial
+        difference = sum(mine[step] - best.intermediate_values[step] for step in shared) / len(shared)
+        return float(min(best.value + difference, best.value))
+
+    def best_trial(self) -> optuna.trial.FrozenTrial | None:
+        """Return the best trial that was seen to the end and keeps the constraints; of several objectives, by score."""
+        from rnnprog.optimizers.ranking import ranked
+
+        rows = ranked(self.study, self.objective)
+        return rows[0] if rows else None
+
+    def best(self) -> Candidate:
+        """Return the best candidate so far; the student as it is before the first."""
+        trial = self.best_trial()
+        return Candidate() if trial is None else Candidate.model_validate(trial.system_attrs[CANDIDATE])
+
+    def _progress(self, doing: str) -> None:
+        trials = self.board.trials()
+        best = self.best_trial()
+        self.on_progress(
+            Progress(
+                trials=sum(trial.state.is_finished() and RETRY not in trial.user_attrs for trial in trials),
+                wanted=self.trials,
+                pruned=sum(PRUNED_AFTER in trial.user_attrs for trial in trials),
+                failed=sum("error" in trial.user_attrs for trial in trials),
+                best=None if best is None else best.user_attrs["measures"]["score"],
+                spent=self.evaluator.purse.spent,
+                doing=doing,
+            )
+        )
+
+
+class _EvaluationError(RuntimeError):
+    """A sequence of a trial could not be scored."""

@@ -1,0 +1,167 @@
+"""A budget for a search, in calls, tokens, money and minutes: said before, counted during, and a hard stop.
+
+The stop sits in front of each model call, so the call that would exceed a limit on calls is never made. Limits on
+tokens, money and minutes end the search before the first call after the limit was reached.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dspy
+from dspy.utils.callback import BaseCallback
+from pydantic import Field
+
+from rnnprog.lm.meter import Meter
+from rnnprog.memory import Value
+from rnnprog.trace import Usage
+
+__all__ = ["Budget", "OutOfBudgetError", "Purse", "PurseMeter", "Spent"]
+
+_HISTORY = 200  # calls that dspy keeps for each predictor; its default would hold 10,000 whole prompts
+
+
+class Budget(Value):
+    """What a search may cost; ``None`` sets no limit. It covers evaluations, proposals and models inside metrics.
+
+    Attributes:
+        calls: model calls; answers from dspy's cache count as well.
+        tokens: prompt and completion tokens together.
+        money: in the currency of the provider's price list; needs models whose price is known.
+        minutes: of wall time, in this process, from the start of ``compile``.
+    """
+
+    calls: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=1)
+    money: float | None = Field(default=None, gt=0)
+    minutes: float | None = Field(default=None, gt=0)
+
+
+class Spent(Value):
+    """What has been spent.
+
+    Attributes:
+        calls: model calls.
+        tokens: prompt and completion tokens together.
+        money: where the price is known, else 0.
+        seconds: wall time of this process.
+    """
+
+    calls: int = 0
+    tokens: int = 0
+    money: float = 0.0
+    seconds: float = 0.0
+
+
+class OutOfBudgetError(BaseException):
+    """Raised in front of a call that the budget does not allow.
+
+    Not an ``Exception``: nothing on the way up, neither a retry nor a recorded failure of a step, may take the end
+    of the search for a bad answer of the model.
+    """
+
+
+class Purse:
+    """Counts what is spent and refuses further calls; shared by all threads of a search.
+
+    Args:
+        budget: the limits.
+        before: what earlier processes of the same study have spent.
+    """
+
+    def __init__(self, budget: Budget, before: Spent | None = None) -> None:
+        self.budget = budget
+        before = before or Spent()
+        self._calls, self._tokens, self._money = before.calls, before.tokens, before.money
+        self._start = time.monotonic()
+        self._lock = threading.Lock()
+        self._gate = _Gate(self)
+
+    @property
+    def spent(self) -> Spent:
+        """What has been spent so far."""
+        seconds = time.monotonic() - self._start
+        return Spent(calls=self._calls, tokens=self._tokens, money=self._money, seconds=seconds)
+
+    @property
+    def exhausted(self) -> str:
+        """Which limit is reached, in words; empty if none is."""
+        limits = self.budget
+        if limits.calls is not None and self._calls >= limits.calls:
+            return f"{self._calls} of {limits.calls} calls"
+        if limits.tokens is not None and self._tokens >= limits.tokens:
+            return f"{self._tokens} of {limits.tokens} tokens"
+        if limits.money is not None and self._money >= limits.money:
+            return f"{self._money:.4g} of {limits.money:.4g} in money"
+        minutes = (time.monotonic() - self._start) / 60
+        if limits.minutes is not None and minutes >= limits.minutes:
+            return f"{minutes:.2f} of {limits.minutes:.2f} minutes"
+        return ""
+
+    def reserve(self) -> None:
+        """Count a call that is about to be made.
+
+        Raises:
+            OutOfBudgetError: the budget does not allow it.
+        """
+        with self._lock:
+            if reached := self.exhausted:
+                raise OutOfBudgetError(f"the budget is spent: {reached}")
+            self._calls += 1
+
+    def pay(self, tokens: int, money: float | None) -> None:
+        """Count what a call used."""
+        with self._lock:
+            self._tokens += tokens
+            self._money += money or 0.0
+
+    def learn(self, others: Spent) -> None:
+        """Take over what the whole study has spent, where other workers have spent more than was known here."""
+        with self._lock:
+            self._calls = max(self._calls, others.calls)
+            self._tokens = max(self._tokens, others.tokens)
+            self._money = max(self._money, others.money)
+
+    @contextmanager
+    def paying(self) -> Iterator[PurseMeter]:
+        """Count every model call made inside, also in dspy's own threads; yields the meter of these calls."""
+        meter = PurseMeter(self)
+        callbacks = [*dspy.settings.get("callbacks", []), self._gate]
+        kept = min(dspy.settings.max_history_size, _HISTORY)
+        with dspy.context(callbacks=callbacks, max_history_size=kept), meter.listening():
+            yield meter
+
+
+class PurseMeter(Meter):
+    """A meter that also pays from a purse."""
+
+    def __init__(self, purse: Purse) -> None:
+        super().__init__()
+        self._purse = purse
+
+    def book(self, prompt: int, completion: int, *, cached: bool = False, cost: float | None = None) -> None:
+        """Book one call, and pay for it."""
+        super().book(prompt, completion, cached=cached, cost=cost)
+        self._purse.pay(prompt + completion, None if cached else cost)
+
+    def total(self) -> Usage:
+        """Return all calls and tokens booked since the last reading."""
+        total = Usage()
+        for usage in self.take().values():
+            total = total + usage
+        return total
+
+
+class _Gate(BaseCallback):
+    """Stands in front of every model call."""
+
+    def __init__(self, purse: Purse) -> None:
+        self._purse = purse
+
+    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """Let the call pass, or end the search."""
+        self._purse.reserve()

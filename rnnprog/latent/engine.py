@@ -1,0 +1,83 @@
+"""The latent memory as an engine for ``dspy.LM``: a larger program asks it like any other model."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from dspy.lm15 import Message, Request, Response, Usage
+
+from rnnprog.latent.errors import EmptyConversationError
+from rnnprog.latent.memory import DEFAULT, LatentMemory
+
+_SECTION = re.compile(r"\[\[ ## (?P<name>\w+) ## \]\]\n(?P<text>.*?)(?=\n\[\[ ## |\n\nRespond with|\Z)", re.DOTALL)
+_WANTED = re.compile(r"starting with the field `\[\[ ## (\w+) ## \]\]`")
+
+
+class AsyncLatentEngine:
+    """The async twin: ``dspy.LM(..., engine=engine, async_engine=AsyncLatentEngine(engine))``; answers in a thread."""
+
+    def __init__(self, engine: LatentEngine) -> None:
+        self.engine = engine
+
+    async def complete(self, request: Request) -> Response:
+        """One greedy answer, without blocking the event loop."""
+        return await asyncio.to_thread(self.engine.complete, request)
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+class LatentEngine:
+    """Answers from one user's memory: ``dspy.LM("latent/memory", engine=LatentEngine(memory))``.
+
+    Use it to let a latent memory stand where a program expects a language model. The last user message is the question;
+    if a chat adapter wrote it, the field ``field`` is taken (the last input field if there is none of this name) and
+    the answer goes into the first output field. Asking writes nothing.
+
+    Raises ``EmptyConversationError`` when the request holds no question.
+    """
+
+    def __init__(
+        self, memory: LatentMemory, *, user: str = DEFAULT, field: str = "question", max_new_tokens: int = 32
+    ) -> None:
+        self.memory = memory
+        self.user = user
+        self.field = field
+        self.max_new_tokens = max_new_tokens
+
+    def complete(self, request: Request) -> Response:
+        """One greedy answer."""
+        said = [message.text or "" for message in request.messages if message.role == "user"]
+        if not said or not said[-1].strip():
+            raise EmptyConversationError("the request has no user message: ask a question")
+        question = self.question_in(said[-1])
+        answer = self.memory.answer(question, user=self.user, max_new_tokens=self.max_new_tokens)
+        wanted = _WANTED.search(said[-1])
+        text = f"[[ ## {wanted[1]} ## ]]\n{answer}\n\n[[ ## completed ## ]]" if wanted else answer
+        return Response(
+            id=None,
+            model=request.model,
+            message=Message.assistant(text),
+            finish_reason="stop",
+            usage=self._usage(question, answer),
+        )
+
+    def question_in(self, text: str) -> str:
+        """The question itself, out of an adapter's layout if there is one.
+
+        >>> LatentEngine.question_in(LatentEngine.__new__(LatentEngine), "plain question")
+        'plain question'
+        """
+        fields = {match["name"]: match["text"].strip() for match in _SECTION.finditer(text) if match["text"].strip()}
+        if not fields:
+            return text.strip()
+        return fields.get(self.field) or list(fields.values())[-1]
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _usage(self, question: str, answer: str) -> Usage:
+        tokenizer = self.memory.model.backbone.tokenizer
+        asked, answered = (len(tokenizer(text)["input_ids"]) for text in (question, answer))
+        return Usage(input_tokens=asked, output_tokens=answered, total_tokens=asked + answered)

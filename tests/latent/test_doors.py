@@ -1,0 +1,161 @@
+"""Commands, the missing extra, the dspy engine, and what loads when."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import dspy
+import pytest
+from typer.testing import CliRunner
+
+from rnnprog.latent.backbone import Backbone
+from rnnprog.latent.cli import app
+from rnnprog.latent.demo import DemoPlan, Entry, demo
+from rnnprog.latent.engine import AsyncLatentEngine, LatentEngine
+from rnnprog.latent.errors import EmptyConversationError
+from rnnprog.latent.laboratory import Laboratory, Sizes
+from rnnprog.latent.memory import LatentMemory
+from rnnprog.latent.model import LatentModel
+from rnnprog.latent.spec import method
+from rnnprog.latent.synthetic import World
+from rnnprog.latent.testing import awakened, small
+from rnnprog.latent.tiny import TinyRecipe, cached
+
+RUN = CliRunner()
+SMALL = World(names=2, attributes=2, values=2, turns=6, facts=2, sessions=2)
+RECIPE = TinyRecipe(steps=3, batch=4, width=32)
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_importing_the_package_loads_no_torch() -> None:
+    assert python("import rnnprog, sys; assert 'torch' not in sys.modules").returncode == 0
+    assert python("import rnnprog.latent, sys; assert 'torch' not in sys.modules").returncode == 0
+    assert python("import rnnprog.latent.cli, sys; assert 'torch' not in sys.modules").returncode == 0
+
+
+HIDE = "import sys; sys.modules['torch'] = None\n"
+
+
+def test_the_missing_extra_is_named() -> None:
+    got = python(HIDE + "import rnnprog.latent\nrnnprog.latent.LatentMemory")
+    assert 'pip install "rnnprog[latent]"' in got.stderr
+    got = python(HIDE + "from rnnprog.latent.cli import app\napp(['demo'])")
+    assert got.returncode == 2
+    assert got.stderr.strip().endswith('pip install "rnnprog[latent]"')
+    assert "Traceback" not in got.stderr
+
+
+def test_unknown_public_names_are_refused() -> None:
+    import rnnprog.latent as wing
+
+    with pytest.raises(AttributeError, match="LatentMemory"):
+        wing.Nothing  # noqa: B018
+    assert wing.LatentMemory is LatentMemory
+
+
+def test_demo_in_miniature(tmp_path: Path) -> None:
+    plan = DemoPlan(
+        world=SMALL,
+        recipe=RECIPE,
+        sizes=Sizes(4, 2, 3),
+        entries=(Entry(method("M.3", rows=8), 2), Entry(method("M.4", form="repaired", rows=8), 2)),
+    )
+    lines: list[str] = []
+    exams = demo(tmp_path, plan, lines.append)
+    assert [exam.method for exam in exams] == ["M.3", "M.4 (repaired)"]
+    assert (tmp_path / "forgetting.png").exists()
+    assert (tmp_path / "section.html").read_text().startswith("<section")
+    first = [exam.f1["memory"].tolist() for exam in exams]
+    again = demo(tmp_path, plan, lines.append)
+    assert [exam.f1["memory"].tolist() for exam in again] == first
+
+
+def test_the_tiny_backbone_is_a_checkpoint_trained_alike_twice(tmp_path: Path) -> None:
+    one, two = cached(SMALL, RECIPE, tmp_path / "a"), cached(SMALL, RECIPE, tmp_path / "b")
+    assert one.fingerprint == two.fingerprint
+    again = Backbone.load(next((tmp_path / "a").iterdir()))
+    assert again.fingerprint == one.fingerprint
+    assert cached(SMALL, TinyRecipe(steps=3, batch=4, width=32, seed=1), tmp_path / "a").fingerprint != one.fingerprint
+
+
+def test_commands_train_resume_and_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnnprog.latent import workbench
+
+    backbone = cached(SMALL, RECIPE, tmp_path)
+    laboratory = Laboratory.synthetic(backbone, SMALL, Sizes(4, 2, 3))
+    monkeypatch.setattr(workbench, "bench", lambda *a, **k: workbench.Bench(laboratory, (0, 2)))
+    command = ["train", "--method", "M.6", "--rows", "12", "--out", str(tmp_path), "--set", "steps=4"]
+    got = RUN.invoke(app, [*command, "--set", "batch=4", "--set", "check_every=2", "--set", "seed=3"])
+    assert got.exit_code == 0, got.output
+    adapter = Path(got.output.strip().splitlines()[-1].removeprefix("adapter: "))
+    assert adapter.exists()
+    got = RUN.invoke(app, ["evaluate", "--adapter", str(adapter), "--out", str(tmp_path / "exam")])
+    assert got.exit_code == 0, got.output
+    assert "M.6 (repaired), 12 rows:" in got.output
+    assert (tmp_path / "exam" / "section.html").exists()
+    assert adapter.with_suffix(".exam.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--set", "steps"], "write key=value"),
+        (["train", "--set", "stepz=3"], "no such setting"),
+        (["evaluate", "--adapter", "nowhere.safetensors", "--data", "nowhere.json"], "not bundled"),
+    ],
+)
+def test_bad_commands_end_in_one_line(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rnnprog.latent import workbench
+
+    monkeypatch.setattr(workbench, "cached", lambda *a, **k: None)
+    got = RUN.invoke(app, [*arguments, "--out", str(tmp_path)])
+    assert got.exit_code == 2
+    assert words in got.output
+    assert "Traceback" not in got.output
+
+
+@pytest.fixture
+def engine(backbone: Backbone) -> LatentEngine:
+    memory = LatentMemory(awakened(LatentModel(backbone, small("M.6", "repaired"))))
+    memory.write(["ana: i have a dog at home"])
+    return LatentEngine(memory, max_new_tokens=4)
+
+
+def test_the_engine_stands_behind_a_dspy_model(engine: LatentEngine) -> None:
+    lm = dspy.LM("latent/memory", engine=engine, cache=False)
+    direct = engine.memory.answer("what pet does ana have ?", max_new_tokens=4)
+    assert lm("what pet does ana have ?") == [direct]
+    with dspy.context(lm=lm):
+        got = dspy.Predict("question -> pet")(question="what pet does ana have ?")
+    assert got.pet == direct
+    assert engine.memory.turns() == 1
+
+
+def test_the_engine_awaits(engine: LatentEngine) -> None:
+    lm = dspy.LM("latent/memory", engine=engine, async_engine=AsyncLatentEngine(engine), cache=False)
+    direct = engine.memory.answer("what pet does ana have ?", max_new_tokens=4)
+    assert asyncio.run(lm.acall("what pet does ana have ?")) == [direct]
+
+
+def test_the_engine_takes_the_question_out_of_a_chat_layout(engine: LatentEngine) -> None:
+    text = (
+        "[[ ## context ## ]]\nnothing\n\n[[ ## question ## ]]\nwhat pet?\n\n"
+        "Respond with the corresponding output fields, starting with the field `[[ ## answer ## ]]`, and end."
+    )
+    assert engine.question_in(text) == "what pet?"
+    assert engine.question_in("just this") == "just this"
+
+
+def test_the_engine_refuses_an_empty_request(engine: LatentEngine) -> None:
+    from dspy.lm15 import Message, Request
+
+    with pytest.raises(EmptyConversationError, match="no user message"):
+        engine.complete(Request(model="x", messages=(Message.assistant("hello"),)))

@@ -1,0 +1,287 @@
+"""LatentMemory: isolation, batching, storage, and every bad input by its message."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from rnnprog.latent.backbone import Backbone
+from rnnprog.latent.checkpoint import read_tensors, save_adapter, write_tensors
+from rnnprog.latent.conversations import Turn
+from rnnprog.latent.errors import (
+    BackboneMismatchError,
+    BankError,
+    CapacityError,
+    DeviceMemoryError,
+    EmptyConversationError,
+    LatentError,
+    TurnTooLongError,
+)
+from rnnprog.latent.memory import LatentMemory
+from rnnprog.latent.model import LatentModel
+from rnnprog.latent.spec import Form
+from rnnprog.latent.synthetic import World
+from rnnprog.latent.testing import FORMS, NAMED, awakened, small
+from rnnprog.latent.tiny import untrained
+
+SAID = ["ana: i have a dog at home", "ben: how are you today", "ana: i live in paris now"]
+QUESTION = "what pet does ana have ?"
+
+
+def memory(backbone: Backbone, name: str = "M.6", form: Form = "repaired", **more: Any) -> LatentMemory:
+    return LatentMemory(awakened(LatentModel(backbone, small(name, form))), **more)
+
+
+def logits(mem: LatentMemory, user: str = "user") -> torch.Tensor:
+    encoded = mem.model.backbone.encode([f"question: {QUESTION}"])
+    conditioned = mem.model.condition(mem.bank(user), encoded)
+    return mem.model.backbone.logits(conditioned, torch.tensor([[5, 1]])).detach()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", NAMED)
+def test_a_saved_bank_answers_identically(backbone: Backbone, tmp_path: Path, name: str, form: Form) -> None:
+    one = memory(backbone, name, form)
+    one.write(SAID)
+    one.write_all({"other": SAID[:1]})
+    one.save(tmp_path / "bank.safetensors")
+    two = memory(backbone, name, form)
+    two.load(tmp_path / "bank.safetensors")
+    assert two.users == ("user", "other")
+    assert torch.equal(logits(one), logits(two))
+    assert one.answer(QUESTION) == two.answer(QUESTION)
+    one.write("ben: it rains again")
+    two.write("ben: it rains again")
+    assert torch.equal(one.bank().rows, two.bank().rows)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_reset_isolates_conversations(backbone: Backbone, name: str) -> None:
+    mem = memory(backbone, name, "paper")
+    mem.write(SAID)
+    first = mem.bank().rows
+    mem.write(["leo: i drive a fiat"], user="other")
+    other = mem.bank("other").rows
+    mem.reset("user")
+    assert mem.turns() == 0
+    assert torch.equal(mem.bank("other").rows, other)
+    mem.write(SAID)
+    torch.testing.assert_close(mem.bank().rows, first)
+    mem.reset()
+    assert mem.users == ()
+    assert mem.nbytes == 0
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_many_users_together_equal_each_alone(backbone: Backbone, name: str) -> None:
+    said = {"a": SAID, "b": SAID[1:2], "c": [SAID[2], SAID[0]]}
+    together = memory(backbone, name)
+    together.write_all(said)
+    for user, turns in said.items():
+        alone = memory(backbone, name)
+        alone.write(turns, user=user)
+        torch.testing.assert_close(alone.bank(user).rows, together.bank(user).rows, atol=1e-5, rtol=1e-4)
+        assert alone.turns(user) == together.turns(user) == len(turns)
+    answers = together.answer_all([(user, QUESTION) for user in said])
+    assert answers == [together.answer(QUESTION, user=user) for user in said]
+
+
+def test_writing_in_pieces_equals_writing_at_once(backbone: Backbone) -> None:
+    whole, pieces = memory(backbone), memory(backbone)
+    whole.write(SAID)
+    for turn in SAID:
+        pieces.write(turn)
+    torch.testing.assert_close(whole.bank().rows, pieces.bank().rows)
+
+
+def test_asking_writes_nothing(backbone: Backbone) -> None:
+    mem = memory(backbone)
+    mem.write(SAID)
+    before = mem.bank().rows
+    mem.answer(QUESTION)
+    mem.answer(QUESTION, user="nobody yet")
+    assert torch.equal(mem.bank().rows, before)
+    assert mem.users == ("user",)
+
+
+def test_turn_values_are_worded_by_the_prompts(backbone: Backbone) -> None:
+    one, two = memory(backbone), memory(backbone)
+    one.write(Turn("ana", "i have a dog at home"))
+    two.write("ana: i have a dog at home")
+    assert torch.equal(one.bank().rows, two.bank().rows)
+
+
+def test_bank_bytes_are_exact(backbone: Backbone) -> None:
+    mem = memory(backbone, "M.6")
+    mem.write_all({"a": SAID, "b": SAID})
+    assert mem.nbytes == 2 * 24 * backbone.width * 4
+
+
+def test_errors_lose_no_bank(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    mem = memory(backbone, "M.4")
+    mem.write(SAID)
+    before = mem.bank().rows
+    monkeypatch.setattr(backbone, "max_tokens", 12)
+    with pytest.raises(TurnTooLongError, match="encoder takes 12"):
+        mem.write(["ana: it rains again", " ".join(["dog"] * 30)])
+    with pytest.raises(EmptyConversationError, match="without words"):
+        mem.write(["ana: it rains again", "  "])
+    with pytest.raises(EmptyConversationError, match="no turns"):
+        mem.write([])
+    with pytest.raises(EmptyConversationError, match="no users"):
+        mem.write_all({})
+    with torch.no_grad():
+        mem.model.write_rule.value.weight[0, 0] = float("nan")
+    with pytest.raises(BankError, match="NaN"):
+        mem.write("ana: it rains again", user="new")
+    assert torch.equal(mem.bank().rows, before)
+    assert mem.users == ("user",)
+
+
+def test_a_long_turn_can_be_split(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbone, "max_tokens", 12)
+    mem = memory(backbone, long_turns="split")
+    mem.write(" ".join(["dog"] * 30))
+    assert mem.turns() == 4
+
+
+def test_capacity_below_one_turn(backbone: Backbone) -> None:
+    from rnnprog.latent.spec import method
+
+    mem = LatentMemory.around(backbone, method("M.3", form="repaired", rows=4))
+    with pytest.raises(CapacityError, match="does not fit into 4 rows"):
+        mem.write(SAID)
+    assert mem.users == ()
+    with pytest.raises(CapacityError, match="top_k"):
+        method("M.6", rows=4, top_k=8)
+
+
+@pytest.mark.parametrize("text", ["", "   "])
+def test_an_empty_question_is_refused(backbone: Backbone, text: str) -> None:
+    with pytest.raises(EmptyConversationError, match="question is empty"):
+        memory(backbone).answer(text)
+
+
+def test_foreign_banks_are_refused(backbone: Backbone, world: World, tmp_path: Path) -> None:
+    path = tmp_path / "bank.safetensors"
+    mem = memory(backbone, "M.3")
+    mem.write(SAID)
+    mem.save(path)
+    before = mem.bank().rows
+    wider = memory(untrained(world, width=48), "M.3")
+    with pytest.raises(BackboneMismatchError, match="another width"):
+        wider.load(path)
+    other = memory(untrained(world, width=32, seed=5), "M.3")
+    with pytest.raises(BackboneMismatchError, match="another backbone"):
+        other.load(path)
+    method = memory(backbone, "M.2", "paper")
+    with pytest.raises(BackboneMismatchError, match="another write"):
+        method.load(path)
+    projections = LatentMemory(LatentModel(backbone, small("M.2", "paper"), seed=1))
+    memory(backbone, "M.2", "paper")
+    source = LatentMemory(LatentModel(backbone, small("M.2", "paper"), seed=2))
+    source.write(SAID)
+    source.save(path)
+    with pytest.raises(BackboneMismatchError, match="another write"):
+        projections.load(path)
+    assert torch.equal(mem.bank().rows, before)
+
+
+def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
+    path = tmp_path / "bank.safetensors"
+    mem = memory(backbone)
+    with pytest.raises(EmptyConversationError, match="no bank to save"):
+        mem.save(path)
+    with pytest.raises(LatentError, match="no file"):
+        mem.load(path)
+    mem.write(SAID)
+    mem.save(path)
+    tensors, about = read_tensors(path)
+    tensors["rows"][0, 0, 0] = float("nan")
+    write_tensors(tmp_path / "nan.safetensors", tensors, about)
+    before = mem.bank().rows
+    with pytest.raises(BankError, match="NaN"):
+        mem.load(tmp_path / "nan.safetensors")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(LatentError, match="not a readable"):
+        mem.load(path)
+    save_file(load_file(str(tmp_path / "nan.safetensors")), str(path), metadata={"schema": "other"})
+    with pytest.raises(LatentError, match="schema 'other'"):
+        mem.load(path)
+    save_adapter(path, mem.model)
+    with pytest.raises(BankError, match="a bank has"):
+        mem.load(path)
+    assert torch.equal(mem.bank().rows, before)
+
+
+def test_out_of_device_memory_halves_the_batch_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = untrained(world, width=32)
+    backbone.batch = 8
+    mem, twin = memory(backbone), memory(backbone)
+    twin.write_all({str(user): SAID for user in range(6)})
+    real = backbone.encode
+
+    def tight(texts: list[str], **more: Any) -> Any:
+        if len(texts) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(texts, **more)
+
+    monkeypatch.setattr(backbone, "encode", tight)
+    with pytest.warns(RuntimeWarning, match="batch is now"):
+        mem.write_all({str(user): SAID for user in range(6)})
+    assert backbone.batch == 2
+    torch.testing.assert_close(mem.bank("3").rows, twin.bank("3").rows, atol=1e-5, rtol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(mem.answer_all([(str(user), QUESTION) for user in range(6)])) == 6
+    before = mem.bank("0").rows
+    monkeypatch.setattr(backbone, "encode", lambda *a, **k: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    with pytest.warns(RuntimeWarning), pytest.raises(DeviceMemoryError, match="batch of one"):
+        mem.write(SAID, user="0")
+    assert torch.equal(mem.bank("0").rows, before)
+
+
+def test_capacity_and_decay_are_arguments(backbone: Backbone) -> None:
+    mem = LatentMemory.around(backbone, "M.4", capacity=7, decay=0.5)
+    assert mem.bank().rows.shape == (1, 7, 7)
+    mem.write(SAID[0])
+    first = mem.bank().rows
+    slow = LatentMemory.around(backbone, "M.4", capacity=7, decay=1.0)
+    slow.write(SAID[0])
+    torch.testing.assert_close(slow.bank().rows, first)
+    for one in (mem, slow):
+        one.write(SAID[1])
+    torch.testing.assert_close(slow.bank().rows - mem.bank().rows, 0.5 * first)
+    with pytest.raises(LatentError, match="part of a MethodSpec"):
+        LatentMemory.around(backbone, small("M.3"), capacity=9)
+
+
+def test_reset_of_an_unknown_user_is_named(backbone: Backbone) -> None:
+    with pytest.raises(LatentError, match="'nobody'"):
+        memory(backbone).reset("nobody")
+
+
+def test_wrong_backbones_are_refused(backbone: Backbone, tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    with pytest.raises(LatentError, match="'gpt2'"):
+        Backbone(SimpleNamespace(config=SimpleNamespace(model_type="gpt2")), backbone.tokenizer)
+    with pytest.raises(LatentError, match="float16"):
+        Backbone.load("any", dtype="float16")
+    if not torch.cuda.is_available():
+        with pytest.raises(LatentError, match="no CUDA"):
+            Backbone.load("any", device="cuda")
+
+
+def test_a_backbone_loads_from_a_folder_in_both_precisions(backbone: Backbone, tmp_path: Path) -> None:
+    backbone.model.save_pretrained(tmp_path)
+    backbone.tokenizer.save_pretrained(tmp_path)
+    again, half = Backbone.load(tmp_path), Backbone.load(tmp_path, dtype="bfloat16")
+    assert again.fingerprint == backbone.fingerprint == half.fingerprint
+    assert half.dtype is torch.bfloat16
+    assert torch.equal(again.encode(SAID).latents, backbone.encode(SAID).latents)
