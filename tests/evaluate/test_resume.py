@@ -137,6 +137,19 @@ def test_a_cap_on_tokens_stops_after_the_call_that_reaches_it(tmp_path: Path) ->
     assert "cap of 1,000 tokens" in exam.note
 
 
+def test_arms_with_equal_prompts_share_cached_answers_and_caps_count_none_of_these(tmp_path: Path) -> None:
+    lm, engine = counting_lm()
+    cached = lm.copy(cache=True)
+    twins = [{"label": name, "cell": "zero_shot"} for name in ("one", "two")]
+    config = ExamConfig.of(task="coins", arms=twins, control="one", floors=())
+    running = Running(concurrency=1, max_calls=SEQUENCES * STEPS + 1)
+    exam = examine(config, cached, data=coin_data(SEQUENCES, STEPS, start=5000), out=tmp_path, running=running)
+    assert engine.calls == SEQUENCES * STEPS
+    assert exam.config["complete"] is True
+    usage = [sum(u.calls for u in arm.runs[0].result.usage.values()) for arm in exam.arms]
+    assert usage == [SEQUENCES * STEPS] * 2  # what an arm costs does not depend on who was asked first
+
+
 def test_money_cannot_be_capped_where_no_price_is_known(tmp_path: Path) -> None:
     lm, _ = counting_lm()
     with pytest.raises(ConfigurationError, match="price list does not know"):
