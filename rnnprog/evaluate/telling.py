@@ -147,7 +147,7 @@ def _alike(arms: list[Arm], control: str) -> list[str]:
     if not same:
         return []
     told = f"{', '.join(same)} answered exactly as {control} at every step: "
-    return [told + "the model made nothing of what these arms showed it, so nothing is said about them."]
+    return [told + "whatever these arms showed the model changed nothing."]
 
 
 def _hopeless(found: tuple[Comparison, ...]) -> list[str]:
