@@ -11,9 +11,9 @@ from typing import Any, Literal
 import dspy
 from rich.console import Console
 
-from rnnprog.cells.floors import floors_for
 from rnnprog.errors import ConfigurationError
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
+from rnnprog.floor_runs import sequences_of, walk_floors
 from rnnprog.metrics import get_metric, score_steps, summary
 from rnnprog.module import RecurrentModule
 from rnnprog.observer import TraceFile
@@ -75,7 +75,8 @@ class Walker:
     def tell(self, arms: Mapping[str, Result], *, embedded: bool) -> None:
         """Print table, memory before and after, and where the files are; or one JSON object."""
         main = next(iter(arms.values()))
-        floors = self._floors(main)
+        walked = sequences_of(main)  # floors need no model, and see exactly the steps that were walked
+        floors = walk_floors(self.task.task, walked, self.task.floors) if walked else {}
         page = self._page(arms, floors, embedded=embedded)
         lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
         errors = {trace.sequence: trace.error for trace in main.traces if trace.error}
@@ -96,17 +97,6 @@ class Walker:
             self.console.print(f"sequence {sequence} ended early: {error}", style="red", markup=False)
         if self.out is not None:
             self.console.print(f"trace: {self.out / 'trace.jsonl'}\npage:  {page}", markup=False, highlight=False)
-
-    def _floors(self, walked: Result) -> dict[str, Result]:
-        """Walk the floors over exactly the steps that were walked: they need no model."""
-        steps = {trace.sequence: len(trace) for trace in walked.traces}
-        sequences = [
-            s.model_copy(update={"steps": s.steps[: steps[s.id]]}) for s in self.task.sequences if steps.get(s.id)
-        ]
-        if not sequences:
-            return {}
-        wanted = [floor for floor in floors_for(self.task.task) if floor.name in self.task.floors]
-        return {floor.name: run(RecurrentModule(floor), sequences) for floor in wanted}
 
     def _page(self, arms: Mapping[str, Result], floors: Mapping[str, Result], *, embedded: bool) -> Path | None:
         walked = {label: result for label, result in arms.items() if any(trace.records for trace in result.traces)}
