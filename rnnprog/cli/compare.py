@@ -34,7 +34,10 @@ def compare_command(
         Optional[int], typer.Option(min=1, help="Memory budget in tokens [512].", rich_help_panel=_EXAM)
     ] = None,
     delay: Annotated[
-        Optional[float], typer.Option(min=0, help="Steps until a label arrives [0].", rich_help_panel=_EXAM)
+        Optional[float], typer.Option(min=0, help="How long until a label arrives [0].", rich_help_panel=_EXAM)
+    ] = None,
+    delay_by: Annotated[
+        Optional[str], typer.Option(help="What the delay counts: steps, time or days [steps].", rich_help_panel=_EXAM)
     ] = None,
     warm_start: Annotated[
         Optional[float],
@@ -112,6 +115,7 @@ def compare_command(
         "seeds": seeds,
         "budget": budget,
         "delay": delay,
+        "delay_by": delay_by,
         "warm_start": warm_start,
         "metric": metric,
         "limit": limit,

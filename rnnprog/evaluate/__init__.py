@@ -7,7 +7,7 @@ from rnnprog.evaluate.arms import all_cells
 from rnnprog.evaluate.caps import CapReached
 from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
 from rnnprog.evaluate.estimate import ArmEstimate, estimate
-from rnnprog.evaluate.examine import examine
+from rnnprog.evaluate.examine import examine, sit
 from rnnprog.evaluate.frame import Frame, frame_of
 from rnnprog.evaluate.store import Store
 from rnnprog.evaluate.watch import ExamProgress, Quiet, Watcher
@@ -29,5 +29,6 @@ __all__ = [
     "examine",
     "frame_of",
     "read_toml",
+    "sit",
     "split_settings",
 ]
