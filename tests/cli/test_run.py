@@ -71,7 +71,7 @@ def test_own_file_end_to_end(table: Path, tmp_path: Path) -> None:
 def test_table_and_memory_are_shown(table: Path) -> None:
     done = call("run", str(table), *OWN)
     assert done.returncode == 0, done.stderr
-    for shown in ("memory before", "memory after", "reflective", "persistence", "stand-in", "tokens / step"):
+    for shown in ("memory before", "memory after", "reflective", "persistence", "stand-in", "per step"):
         assert shown in done.stdout
 
 
