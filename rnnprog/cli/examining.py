@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from rnnprog.cli.judging import Judge
 from rnnprog.cli.models import model
 from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate import (
@@ -52,9 +53,18 @@ class Sitting:
         config: a TOML file with further settings.
         out: folder; by default one under ``runs`` that is named after task and configuration.
         quiet: print one JSON object and nothing else.
+        judge: scores the finished exam, given the result and the folder for its texts.
     """
 
-    def __init__(self, flags: Mapping[str, Any], config: Path | None, out: Path | None, *, quiet: bool) -> None:
+    def __init__(
+        self,
+        flags: Mapping[str, Any],
+        config: Path | None,
+        out: Path | None,
+        *,
+        quiet: bool,
+        judge: Judge | None = None,
+    ) -> None:
         given = {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
         given.update({name: value for name, value in flags.items() if value is not None})
         if "task" not in given:
@@ -64,7 +74,7 @@ class Sitting:
         budgets = given.pop("memory_budgets", None)
         self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))
         self.console = Console(stderr=quiet)
-        self.quiet = quiet
+        self.quiet, self.judge = quiet, judge
         self.out = out or Path("runs") / f"{Path(self.config.data.task).stem}-{self.config.digest()[:8]}"
         self.lm = model(self.config.model, [f"{n}={json.dumps(v)}" for n, v in self.config.model_options.items()])
 
@@ -96,6 +106,8 @@ class Sitting:
         watch = not self.quiet and self.console.is_terminal
         watcher = ExamProgress(self.console) if watch else Quiet()
         exam = sit(self.frame, out=self.out, running=self.running, watcher=watcher)
+        if self.judge is not None and exam.steps:
+            exam = self.judge(exam, self.out)
         path = write_exam(exam, self.out)
         page = build(_page_source(exam, path), self.out / "page.html") if exam.steps else None
         if self.quiet:
