@@ -114,7 +114,7 @@ class Sitting:
             print(json.dumps({**summary_of(exam), "files": {"result": str(path), "page": str(page or "")}}))
         else:
             print_exam(exam, self.console)
-            self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False)
+            self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False, soft_wrap=True)
         if exam.config.get("stopped") == "interrupted":
             return EXIT_INTERRUPTED
         return 0 if exam.config.get("complete") else EXIT_INCOMPLETE
