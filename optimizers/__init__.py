@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnprog.optimizers.after import before_after, changes, windows
     from rnnprog.optimizers.candidate import Candidate
     from rnnprog.optimizers.estimate import Estimate
     from rnnprog.optimizers.gepa import GepaTuner
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rnnprog.optimizers.parts import Demos, Instructions, Model, Setting, StartMemory, Temperature
     from rnnprog.optimizers.propose import DefaultProposer
     from rnnprog.optimizers.pruning import HalvingPruner, PairedPruner
+    from rnnprog.optimizers.record import record_of, write_record
     from rnnprog.optimizers.rounds import Proposer, Request, Walked
     from rnnprog.optimizers.schedule import Schedule
     from rnnprog.optimizers.search import Progress
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Budget": "spending",
+    "before_after": "after",
+    "changes": "after",
+    "windows": "after",
+    "record_of": "record",
+    "write_record": "record",
     "Candidate": "candidate",
     "DefaultProposer": "propose",
     "Demos": "parts",
@@ -86,8 +93,13 @@ __all__ = [
     "StorageError",
     "Temperature",
     "Walked",
+    "before_after",
+    "changes",
     "default_space",
     "open_storage",
+    "record_of",
+    "windows",
+    "write_record",
 ]
 
 

@@ -20,7 +20,7 @@ from rnnprog.optimizers.options import BASE, Option
 if TYPE_CHECKING:
     from rnnprog.optimizers.parts import Setting, Temperature
 
-__all__ = ["Candidate", "copy_program"]
+__all__ = ["Candidate", "cells_of", "copy_program"]
 
 
 _RESULTS = ("study", "candidate_programs", "trial_logs", "ledger", "score", "stopped")  # of an earlier search
@@ -113,7 +113,7 @@ class Candidate(Value):
             if lm is None:
                 raise ConfigurationError(f"no model for {phase!r} whose temperature could be set; call dspy.configure")
             phases[phase].lm = lm.copy(temperature=temperature)
-        for cell in _cells(program):
+        for cell in cells_of(program):
             self._apply_to(cell)
         return program
 
@@ -138,8 +138,13 @@ def _memory(given: JsonValue, settings: ReflectiveSettings) -> Memory:
         raise ConfigurationError(f"the start memory cannot be read: {error}") from error
 
 
-def _cells(program: dspy.Module) -> list[Reflective]:
-    return [module for _, module in program.named_sub_modules() if isinstance(module, Reflective)]
+def cells_of(program: dspy.Module) -> list[Reflective]:
+    """Return the reflective cells of a program, without those of candidates that an earlier search attached to it."""
+    return [
+        module
+        for name, module in program.named_sub_modules()
+        if isinstance(module, Reflective) and not name.removeprefix("self.").startswith(_RESULTS)
+    ]
 
 
 def copy_program(student: dspy.Module) -> dspy.Module:

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from rnnprog.cells.reflective import NO_CRITIQUE, Reflective
 from rnnprog.memory import Memory
+from rnnprog.optimizers.candidate import cells_of
 from rnnprog.optimizers.options import Option
 from rnnprog.optimizers.rounds import Request, Walked
 from rnnprog.optimizers.space import phases_of
@@ -90,7 +91,7 @@ def _good_steps(walked: Walked) -> list[int]:
 
 def propose_demos(request: Request) -> tuple[list[Option], list[str]]:
     """Cut demo sets from the better half of the walks, without a model; each set from other steps."""
-    cell = next((m for _, m in request.program.named_sub_modules() if isinstance(m, Reflective)), None)
+    cell = next(iter(cells_of(request.program)), None)
     if cell is None:
         return [], ["demos: the program has no reflective cell to cut examples for"]
     phases = {name.rpartition(".")[2]: name for name in phases_of(request.program)}

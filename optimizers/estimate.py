@@ -6,8 +6,8 @@ import math
 
 import dspy
 
-from rnnprog.cells.reflective import Reflective
 from rnnprog.memory import Value
+from rnnprog.optimizers.candidate import cells_of
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.parts import Instructions, Slotted
@@ -64,9 +64,9 @@ def estimate(
 
 def _phases(student: dspy.Module) -> dict[str, dspy.Predict]:
     predictors = dict(student.named_predictors())
-    for _, module in student.named_sub_modules():
-        if isinstance(module, Reflective) and not module.settings.value.reflect:
-            predictors = {name: p for name, p in predictors.items() if p is not module.reflector}
+    for cell in cells_of(student):
+        if not cell.settings.value.reflect:
+            predictors = {name: p for name, p in predictors.items() if p is not cell.reflector}
     return predictors
 
 
@@ -75,7 +75,7 @@ def _steps(item: Item) -> int:
 
 
 def _prompt(predictor: dspy.Predict, name: str, student: dspy.Module) -> int:
-    budgets = [m.settings.value.budget for _, m in student.named_sub_modules() if isinstance(m, Reflective)]
+    budgets = [cell.settings.value.budget for cell in cells_of(student)]
     notes = max(budgets, default=0) // 2
     signature = predictor.signature
     messages = dspy.ChatAdapter().format(signature, predictor.demos, dict.fromkeys(signature.input_fields, ""))

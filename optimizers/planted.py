@@ -3,8 +3,8 @@
 A stand-in model answers a small classification task. How often it is right depends on which *planted* sentences stand
 in the instructions of its phases, and on what the memory came to hold because of them; everything else about the texts
 is ignored. Errors are drawn once for each observation, so a better candidate is right wherever a worse one is. Asked to
-write an instruction, by whichever optimizer, it adds a random sentence: planted, harmful or idle. So all optimizers
-have the same writer, and only the way they search differs.
+write an instruction, by whichever optimizer, it adds one to three random sentences: planted, harmful or idle. So all
+optimizers have the same writer, and only the way they search differs.
 
 Nothing here says anything about language models.
 """
@@ -208,7 +208,10 @@ class PlantedEngine:
         if not missing:
             return current
         number = self.calls if self.restless else 0
-        return f"{current.strip()} {missing[int(_draw('write', self.seed, number, context) * len(missing))]}"
+        missing.sort(key=lambda sentence: _draw("write", self.seed, number, context, sentence))
+        draw = _draw("how many", self.seed, number, context)
+        count = 1 + (draw > 0.5) + (draw > 0.8)
+        return " ".join([current.strip(), *missing[:count]])
 
 
 def _strength(phase: str, text: str) -> float:

@@ -61,7 +61,7 @@ def look_levels(alpha: float, fractions: tuple[float, ...]) -> tuple[float, ...]
 
     Example:
         >>> [round(level, 3) for level in look_levels(0.05, (0.5, 1.0))]
-        [0.031, 0.028]
+        [0.031, 0.03]
     """
     spent = [alpha * float(np.log1p((np.e - 1) * f)) for f in fractions]
     bounds: list[float] = []
@@ -112,7 +112,8 @@ class PairedPruner(BasePruner):
 
     Args:
         n_sequences: sequences that a candidate sees if it is not ended.
-        alpha: probability to end a candidate that is as good as the best.
+        alpha: probability to end a candidate that is as good as the best. It may be generous: such a candidate brings no
+            gain, and one that is better is ended much less often.
         min_sequences: sequences before the first look.
         looks: number of looks at most.
 
@@ -120,7 +121,7 @@ class PairedPruner(BasePruner):
         ConfigurationError: a level outside (0, 1), or no room for a look.
     """
 
-    def __init__(self, n_sequences: int, alpha: float = 0.1, min_sequences: int = 5, looks: int = 5) -> None:
+    def __init__(self, n_sequences: int, alpha: float = 0.2, min_sequences: int = 5, looks: int = 5) -> None:
         if not 0 < alpha < 1:
             raise ConfigurationError(f"alpha={alpha} is a probability between 0 and 1")
         if min_sequences < 2 or looks < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rnnprog.optimizers.candidate import Candidate, copy_program
 from rnnprog.optimizers.ledger import Ledger
 from rnnprog.optimizers.plan import CANDIDATE
 from rnnprog.optimizers.ranking import ranked
+from rnnprog.optimizers.record import record_of, write_record
 from rnnprog.optimizers.search import Outcome, Search
 from rnnprog.optimizers.storage import storage_errors
 
@@ -98,4 +99,6 @@ class Results:
             warnings.warn(f"the program could not be saved: {type(error).__name__}: {error}", stacklevel=4)
             return
         partial.replace(self.folder / "program.json")
-        (self.folder / "stopped.json").write_text(json.dumps({"stopped": self.search.stopped}), encoding="utf-8")
+        with contextlib.suppress(*storage_errors()):  # the record can be written again from the study
+            record = record_of(self.search.study, self.search.objective, [item.id for item in self.search.valset])
+            write_record({**record, "stopped": self.search.stopped}, self.folder / "tuning.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import dspy
@@ -16,7 +17,7 @@ from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import BASE, Option, Pool
 from rnnprog.optimizers.parts import Slotted
-from rnnprog.optimizers.plan import CANDIDATE, Board
+from rnnprog.optimizers.plan import Board
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.sampling import derive_seed
 from rnnprog.optimizers.space import Space
@@ -118,13 +119,16 @@ class Rounds:
         return [number for number in range(self.count) if self.place(number, given) <= place]
 
     def asked_for(self, place: int, given: int) -> dict[str, Any]:
-        """Return the choices that the latest round wants tried at ``place``, if any."""
+        """Return the choices that the latest round wants tried at ``place``, if any.
+
+        Each new option is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
+        Places beyond are left to the sampler, which combines.
+        """
         for number in reversed(self.due(place, given)):
             held = self.board.round(number) or {}
             trials: Any = held.get("trials") or []
             offset = place - self.place(number, given)
-            if 0 <= offset < len(trials):
-                return dict(trials[offset])
+            return {**self._best_params(), **trials[offset]} if offset < len(trials) else {}
         return {}
 
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
@@ -144,7 +148,7 @@ class Rounds:
             for option in options:
                 self.board.publish(option)
         new = [o for o in self.board.pool(pool).options if o.origin == "proposed" and o.round == number]
-        self.board.close_round(number, self._trials(best, new) if number else [], rejected)
+        self.board.close_round(number, _in_turn(new), rejected)
 
     def _walk(self, program: dspy.Module, best: Candidate, number: int) -> tuple[Walked, ...]:
         items = list(self.trainset)
@@ -182,15 +186,10 @@ class Rounds:
         return options, refused
 
     def _share(self, part: Any, number: int, pool: Pool) -> tuple[str, ...]:
-        """Return the labels that this round may fill: half of them in the first round, equal shares later."""
+        """Return the labels that this round may fill: equal shares, so that later ones build on better parents."""
         rooms = [label for label in part.labels if label.startswith("proposed-")]
-        if self.count == 1:
-            share = rooms
-        else:
-            first = (len(rooms) + 1) // 2
-            later = len(rooms) - first
-            cuts = [0, first, *(first + (later * k) // (self.count - 1) for k in range(1, self.count))]
-            share = rooms[cuts[number] : cuts[number + 1]]
+        cuts = [-(-len(rooms) * k // self.count) for k in range(self.count + 1)]
+        share = rooms[cuts[number] : cuts[number + 1]]
         return tuple(label for label in share if label not in pool.labels(part.name))
 
     def _tried(self, pool: Pool, part: str) -> tuple[tuple[Option, float | None], ...]:
@@ -201,16 +200,17 @@ class Rounds:
                 best.setdefault(label, trial.user_attrs["measures"]["score"])
         return tuple((option, best.get(option.label)) for option in pool.of(part))
 
-    def _trials(self, best: Candidate, new: list[Option]) -> list[dict[str, Any]]:
-        """Return trials that change the best candidate in one part each: its first new option."""
-        params = self._params(best)
-        firsts: dict[str, str] = {}
-        for option in new:
-            firsts.setdefault(option.part, option.label)
-        return [{**params, part: label} for part, label in firsts.items()]
-
-    def _params(self, best: Candidate) -> dict[str, Any]:
-        for trial in ranked(self.board.study, self.objective):
-            if Candidate.model_validate(trial.system_attrs[CANDIDATE]).digest == best.digest:
-                return dict(trial.params)
+    def _best_params(self) -> dict[str, Any]:
+        best = ranked(self.board.study, self.objective)
+        if best:
+            return dict(best[0].params)
         return {part.name: BASE for part in self.space.parts if isinstance(part, Slotted)}
+
+
+def _in_turn(new: list[Option]) -> list[dict[str, str]]:
+    """Return one change for each new option, the parts taking turns."""
+    by_part: dict[str, list[Option]] = {}
+    for option in new:
+        by_part.setdefault(option.part, []).append(option)
+    turns = zip_longest(*by_part.values())
+    return [{option.part: option.label} for turn in turns for option in turn if option is not None]

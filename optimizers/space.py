@@ -9,10 +9,10 @@ import dspy
 from optuna.trial import BaseTrial
 from pydantic import JsonValue, model_validator
 
-from rnnprog.cells.reflective import Reflective, ReflectiveSettings
+from rnnprog.cells.reflective import ReflectiveSettings
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import Value
-from rnnprog.optimizers.candidate import Candidate
+from rnnprog.optimizers.candidate import Candidate, cells_of
 from rnnprog.optimizers.options import BASE, Option, Pool
 from rnnprog.optimizers.parts import (
     Demos,
@@ -172,10 +172,9 @@ def _matters(part: Part, chosen: dict[str, JsonValue]) -> bool:
 
 def _present(student: dspy.Module, part: Setting | Temperature) -> JsonValue:
     if isinstance(part, Setting):
-        for _, module in student.named_sub_modules():
-            if isinstance(module, Reflective):
-                found: JsonValue = module.settings.value.model_dump(mode="json")[part.setting]
-                return found
+        for cell in cells_of(student):
+            found: JsonValue = cell.settings.value.model_dump(mode="json")[part.setting]
+            return found
     return None
 
 
@@ -217,6 +216,6 @@ def default_space(student: dspy.Module, proposals: int = 6, texts: dict[str, tup
     parts: list[Part] = [
         Instructions(phase=phase, texts=(texts or {}).get(phase, ()), proposals=proposals) for phase in phases
     ]
-    if any(isinstance(module, Reflective) for _, module in student.named_sub_modules()):
+    if cells_of(student):
         parts += [Demos(), StartMemory()]
     return Space(parts=tuple(parts))

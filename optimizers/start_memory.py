@@ -11,6 +11,7 @@ from rnnprog.budget import fit
 from rnnprog.cells.reflective import Reflective
 from rnnprog.errors import MemoryFormatError
 from rnnprog.memory import Memory
+from rnnprog.optimizers.candidate import cells_of
 from rnnprog.optimizers.options import Option
 from rnnprog.optimizers.rounds import Request, Walked
 
@@ -37,7 +38,7 @@ def propose_start_memory(request: Request, lm: dspy.LM | None) -> tuple[list[Opt
         request: what is asked for.
         lm: writes one of them; ``None`` leaves that one out.
     """
-    cell = next((m for _, m in request.program.named_sub_modules() if isinstance(m, Reflective)), None)
+    cell = next(iter(cells_of(request.program)), None)
     finals = [(walked, memory) for walked in request.walks if (memory := _final(walked.trace.final)) is not None]
     if cell is None or not finals:
         return [], ["start_memory: no walk ended with a memory in words"]

@@ -98,9 +98,7 @@ def _job(
                 watcher.finished(job.trace)
 
     listeners = () if listener is None else (listener,)
-    return Job(
-        program, sequence, listeners=listeners, on_record=stepped, on_done=finished, description=description
-    )
+    return Job(program, sequence, listeners=listeners, on_record=stepped, on_done=finished, description=description)
 
 
 def _distinct(sequences: Iterable[Sequence]) -> list[Sequence]:

@@ -169,6 +169,10 @@ class CheatsheetRS(Remembering):
         sheet = carry if new.memory is carry.memory and pairs is carry.pairs else Sheet(new.memory, pairs)
         return Learned(sheet, new.operation, verdicts=new.verdicts, dropped=new.dropped, tokens=new.tokens)
 
+    def describe(self) -> Fields:
+        """Return task, settings and the functions given."""
+        return {**super().describe(), **self.look_up.describe()}
+
     def dump_carry(self, carry: Sheet) -> JsonValue:
         """Return sheet and pairs as JSON."""
         return {"memory": carry.memory.model_dump(mode="json"), "pairs": dump_store(carry.pairs)}

@@ -73,7 +73,7 @@ class LabelHistory(Remembering):
     def shown(self, carry: Mapping[str, Tally], inputs: Fields) -> str:
         """Return the counts as sentences, the most frequent first, then the latest outcomes."""
         room, ruler = self.settings.value.budget, self.tokenizer
-        tallies = [(output, tally) for output, tally in carry.items() if tally["seen"]]
+        tallies = [(output, carry[output]) for output in self.task.outputs if carry[output]["seen"]]
         counted = [(n, output, key) for output, tally in tallies for key, n in tally["counts"].items()]
         kept = sorted(counted, key=lambda entry: (-entry[0], entry[1:]))
         latest = [_latest(output, tally) for output, tally in tallies if tally["last"]]
@@ -99,23 +99,20 @@ class LabelHistory(Remembering):
 
 
 def _counted(tally: Tally, value: JsonValue, settings: LabelHistorySettings) -> Tally:
-    keys = [json.dumps(_short(entry), ensure_ascii=False) for entry in (value if isinstance(value, list) else [value])]
+    labels = [_short(entry) for entry in (value if isinstance(value, list) else [value])]
+    keys = [_key(entry) for entry in labels]
     counts = dict(tally["counts"])
     for key in keys:
         counts[key] = counts.get(key, 0) + 1
-    if len(counts) > settings.capacity:
-        rarest = sorted((key for key in counts if key not in keys), key=lambda key: (counts[key], key))
-        for key in rarest[: len(counts) - settings.capacity]:
-            del counts[key]
-    last = [
-        *tally["last"],
-        json.dumps([json.loads(key) for key in keys], ensure_ascii=False) if isinstance(value, list) else keys[0],
-    ]
-    return {
-        "seen": tally["seen"] + 1,
-        "counts": counts,
-        "last": last[len(last) - settings.last :] if settings.last else [],
-    }
+    rarest = sorted(counts, key=lambda key: (key in keys, counts[key], key))
+    for key in rarest[: max(0, len(counts) - settings.capacity)]:
+        del counts[key]
+    latest = [*tally["last"], _key(labels if isinstance(value, list) else labels[0])]
+    return {"seen": tally["seen"] + 1, "counts": counts, "last": latest[-settings.last :] if settings.last else []}
+
+
+def _key(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _short(value: JsonValue) -> JsonValue:

@@ -67,6 +67,11 @@ class LookUp:
             raise ConfigurationError(f"the key function returned a {type(key).__name__}; it must return a text")
         return key
 
+    def describe(self) -> Fields:
+        """Return the names of the functions given, for traces."""
+        given = {"embed": self.embed, "key_function": self.key_function}
+        return {name: getattr(hook, "__qualname__", type(hook).__name__) for name, hook in given.items() if hook}
+
     def nearest(self, store: Store, inputs: Fields, settings: LookUpSettings) -> list[Entry]:
         """Return the stored cases most like an observation, the most alike first."""
         keys = [entry.key for entry in store]

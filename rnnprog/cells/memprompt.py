@@ -9,10 +9,9 @@ from pydantic import Field, JsonValue
 
 from rnnprog.cells.base import Experience, Learned
 from rnnprog.cells.looking_up import KeyFunction, LookUp, LookUpSettings
-from rnnprog.cells.remembering import NO_ANSWER, Remembering, guide, settled
+from rnnprog.cells.remembering import NO_ANSWER, Remembering, guide, indented, settled
 from rnnprog.cells.retrieval import THRESHOLDS, Embed, Similarity
 from rnnprog.cells.store import Entry, Store, dump_store, fitting, load_store, put
-from rnnprog.memory import neutralise, well_formed
 from rnnprog.signatures import TaskLike, as_text
 from rnnprog.trace import Fields
 
@@ -112,9 +111,13 @@ class MemPrompt(Remembering):
         if _chance(settings.seed, experience.id) >= settings.write_probability:
             return Learned(carry, "not_drawn")
         answer = as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER
-        text = f"You answered:\n{answer}\n{neutralise(well_formed(feedback.text))}"
+        text = f"You answered:\n{answer}\n{indented(feedback.text)}"
         entry = Entry(self.look_up.key(experience.inputs, settings), text)
         return Learned(put(carry, entry, settings.capacity, overwrite=True), "store")
+
+    def describe(self) -> Fields:
+        """Return task, settings and the functions given."""
+        return {**super().describe(), **self.look_up.describe()}
 
     def dump_carry(self, carry: Store) -> JsonValue:
         """Return the store as JSON."""

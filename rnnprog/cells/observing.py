@@ -102,7 +102,7 @@ def shortened(text: str, room: int, tokenizer: Tokenizer) -> str:
     Example:
         >>> from rnnprog.tokens import get_tokenizer
         >>> shortened("sun and rain and sun and rain", 4, get_tokenizer())
-        'sun and rain (cut short)'
+        'sun and rain and (cut short)'
     """
     whole = len(text)
     text = text[: _CHARACTERS_PER_TOKEN * room]

@@ -7,9 +7,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from rnnprog.cells.base import Experience, Learned
-from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, settled
+from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, indented, settled
 from rnnprog.cells.turns import Turns, dump_turns, joined, load_turns, newest, turn
-from rnnprog.memory import neutralise, well_formed
 from rnnprog.signatures import TaskLike, as_text
 from rnnprog.trace import Fields
 
@@ -65,10 +64,11 @@ class RawFeedback(Remembering):
         if experience.feedback is None:
             return Learned(carry, "no_feedback")
         answer = as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER
-        evidence = neutralise(well_formed(experience.feedback.text)).replace("\n", "\n  ")
-        text = f"Step {experience.t + 1}\n{as_text(experience.inputs)}\nYour answer:\n{answer}\n  {evidence}"
-        kept = newest((*carry, turn(text, self.tokenizer)), self.settings.value.budget)
-        dropped = tuple(("feedback", item.text) for item in carry if item not in kept)
+        evidence = indented(experience.feedback.text)
+        text = f"Step {experience.t + 1}\n{as_text(experience.inputs)}\nYour answer:\n{answer}\n{evidence}"
+        every = (*carry, turn(text, self.tokenizer))
+        kept = newest(every, self.settings.value.budget)
+        dropped = tuple(("feedback", item.text) for item in every if not any(item is one for one in kept))
         carry = carry if kept == carry else kept
         return Learned(carry, "append", dropped=dropped, tokens=sum(item.tokens for item in carry))
 

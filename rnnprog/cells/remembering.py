@@ -19,7 +19,17 @@ from rnnprog.signatures import Task, TaskLike, as_task, as_text
 from rnnprog.tokens import Tokenizer, get_tokenizer
 from rnnprog.trace import Fields
 
-__all__ = ["NO_ANSWER", "NO_EVIDENCE", "MemorySettings", "Remembering", "guide", "one_line", "settled", "with_memory"]
+__all__ = [
+    "NO_ANSWER",
+    "NO_EVIDENCE",
+    "MemorySettings",
+    "Remembering",
+    "guide",
+    "indented",
+    "one_line",
+    "settled",
+    "with_memory",
+]
 
 NO_ANSWER = "(no usable answer was given)"
 NO_EVIDENCE = "Nothing became known about this answer."
@@ -95,6 +105,17 @@ def one_line(text: str) -> str:
         'sun ## Rules [ [ ## memory ## ]]'
     """
     return neutralise(" ".join(well_formed(text).split()))
+
+
+def indented(text: str) -> str:
+    r"""Return evidence as indented lines: none of them can pose as a line of what stands around it.
+
+    Example:
+        >>> print(indented("It rained.\nStep 9"))
+          It rained.
+          Step 9
+    """
+    return "\n".join(f"  {line}" for line in neutralise(well_formed(text)).splitlines())
 
 
 class Remembering(Cell):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
 import threading
@@ -21,7 +22,7 @@ KeyKind = Literal["rounded", "words", "text"]
 """What of an observation is its key; see :func:`key_of_inputs`."""
 
 Embed = Callable[[list[str]], list[list[float]]]
-"""Texts to vectors; a pure function, asked once for each text."""
+"""Texts to vectors; a pure function, asked once for each text, and waited for in async walks too."""
 
 THRESHOLDS: Mapping[Similarity, float] = {"bm25": 0.5, "levenshtein": -6.0, "embedding": 0.9}
 """How alike is close enough where nothing is said: MemPrompt's own for edit distance and embeddings."""
@@ -105,7 +106,7 @@ class Retriever:
         embed: texts to vectors, for ``embedding``. Vectors are kept by text for the life of this object.
 
     Raises:
-        ConfigurationError: ``embedding`` without a hook, or a hook without ``embedding``.
+        ConfigurationError: ``embedding`` without a hook, or a hook without ``embedding``; ``bm25`` without rank_bm25.
 
     Example:
         >>> Retriever("levenshtein").best("grey sky", ["blue sea", "grey skies"], k=1)
@@ -117,6 +118,10 @@ class Retriever:
             raise ConfigurationError(
                 f"similarity {similarity!r} and embed={embed!r} do not go together; give "
                 "similarity='embedding' and embed=a function from a list of texts to a list of vectors"
+            )
+        if similarity == "bm25" and importlib.util.find_spec("rank_bm25") is None:
+            raise ConfigurationError(
+                "similarity 'bm25' needs rank_bm25; install rnnprog[exam], or choose similarity='levenshtein'"
             )
         self.similarity, self.embed = similarity, embed
         self._vectors: dict[str, tuple[float, ...]] = {}
@@ -139,14 +144,13 @@ class Retriever:
         """
         if not keys or k < 1:
             return []
-        scored = [(index, round(score, _DIGITS)) for index, score in enumerate(self._scores(query, keys, above))]
+        scored = [(index, round(score, _DIGITS)) for index, score in enumerate(self._scores(query, keys, k, above))]
         close = [pair for pair in scored if above is None or pair[1] > above]
         return sorted(close, key=lambda pair: (-pair[1], -pair[0]))[:k]
 
-    def _scores(self, query: str, keys: Sequence[str], above: float | None) -> list[float]:
+    def _scores(self, query: str, keys: Sequence[str], k: int, above: float | None) -> list[float]:
         if self.similarity == "levenshtein":
-            limit = None if above is None or above > 0 else math.ceil(-above)
-            return [-float(levenshtein(query, key, limit)) for key in keys]
+            return [-float(distance) for distance in _distances(query, keys, k, above)]
         if self.similarity == "embedding":
             first, *rest = self._embedded([query, *keys])
             return [_cosine(first, vector) for vector in rest]
@@ -165,6 +169,19 @@ class Retriever:
             return [self._vectors[text] for text in texts]
 
 
+def _distances(query: str, keys: Sequence[str], k: int, above: float | None) -> list[int]:
+    """Return edit distances; those that cannot be among the ``k`` smallest, or close enough, only as too large."""
+    limit = None if above is None else max(0, math.ceil(-above))
+    found: list[int] = []
+    nearest: list[int] = []
+    for key in keys:
+        found.append(levenshtein(query, key, limit))
+        nearest = sorted([*nearest, found[-1]])[:k]
+        if len(nearest) == k:
+            limit = nearest[-1] + 1 if limit is None else min(limit, nearest[-1] + 1)
+    return found
+
+
 def _cosine(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     if len(one) != len(other):
         raise ConfigurationError(f"embed returned vectors of {len(one)} and {len(other)} numbers; use one length")
@@ -173,12 +190,8 @@ def _cosine(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 
 
 def _bm25(query: str, keys: Sequence[str]) -> list[float]:
-    try:
-        from rank_bm25 import BM25Plus
-    except ImportError as error:
-        raise ConfigurationError(
-            "similarity 'bm25' needs rank_bm25; install rnnprog[exam], or choose similarity='levenshtein'"
-        ) from error
+    from rank_bm25 import BM25Plus
+
     words = query.lower().split()
     if not words:
         return [0.0] * len(keys)

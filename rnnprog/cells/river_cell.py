@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
@@ -23,10 +24,12 @@ from pydantic import JsonValue
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
 from rnnprog.cells.floors.base import first_guess
 from rnnprog.errors import ConfigurationError
-from rnnprog.signatures import TaskLike, as_task
+from rnnprog.signatures import Task, TaskLike, as_task
 from rnnprog.trace import Fields
 
-__all__ = ["RiverCarry", "RiverCell"]
+__all__ = ["RiverCarry", "RiverCell", "default_model"]
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 Example = tuple[Fields, JsonValue]
 
@@ -68,9 +71,11 @@ class RiverCell(Cell):
     Args:
         task: what is observed and predicted.
         model: an estimator; it is copied and never changed. What it has learned already is the start of every walk.
+            Left out, :func:`default_model` makes one that fits the output.
 
     Raises:
-        ConfigurationError: more than one output, or ``model`` does not learn and predict one observation at a time.
+        ConfigurationError: more than one output, ``model`` does not learn and predict one observation at a time, or
+            it is left out and River is not installed or has no default for the output's type.
 
     Example:
         >>> from river import linear_model, preprocessing
@@ -82,10 +87,11 @@ class RiverCell(Cell):
 
     name = "river"
 
-    def __init__(self, task: TaskLike, model: Any) -> None:
+    def __init__(self, task: TaskLike, model: Any = None) -> None:
         super().__init__(as_task(task))
         if len(self.task.outputs) != 1:
             raise ConfigurationError(f"a River model predicts one output; the task has {list(self.task.outputs)}")
+        model = default_model(self.task) if model is None else model
         if not all(callable(getattr(model, verb, None)) for verb in ("learn_one", "predict_one")):
             raise ConfigurationError(
                 f"{model!r} has no learn_one and predict_one; give a River estimator, not its class"
@@ -99,7 +105,7 @@ class RiverCell(Cell):
 
     def initial(self) -> RiverCarry:
         """Return a tape without examples."""
-        return RiverCarry(_Tape(copy.deepcopy(self.model)), 0, _extended("", repr(self.model)))
+        return RiverCarry(_Tape(copy.deepcopy(self.model)), 0, _extended("", _told(self.model)))
 
     def predicting(self, carry: RiverCarry, inputs: Fields) -> Answer:
         """Ask the estimator as it was after the carry's examples."""
@@ -143,7 +149,7 @@ class RiverCell(Cell):
 
     def describe(self) -> Fields:
         """Return task and estimator."""
-        return {**super().describe(), "model": repr(self.model)}
+        return {**super().describe(), "model": _told(self.model)}
 
     def _examples(self, carry: RiverCarry) -> list[Example]:
         with carry.tape.lock:
@@ -182,6 +188,43 @@ class RiverCell(Cell):
         if get_origin(self.kind) is Literal and said not in get_args(self.kind):
             return first_guess(self.task, self.output)
         return said
+
+
+def default_model(task: Task) -> Any:
+    """Return a plain linear model for a task: scaled numbers, one-hot texts, and the regression that fits the output.
+
+    Args:
+        task: a task whose first output is a number, a label or probabilities of labels; texts count as labels.
+
+    Raises:
+        ConfigurationError: River is not installed, or the output is of another type.
+    """
+    kind = task.signature.output_fields[task.outputs[0]].annotation
+    try:
+        from river import compose, linear_model, preprocessing
+    except ImportError as error:
+        raise ConfigurationError('the cell "river" needs the package river; pip install "rnnprog[exam]"') from error
+    fields = task.signature.input_fields.items()
+    numbers = [name for name, field in fields if field.annotation in (int, float, bool)]
+    words = [name for name in task.inputs if name not in numbers]
+    parts = [compose.Select(*numbers) | preprocessing.StandardScaler()] if numbers else []
+    parts += [compose.Select(*words) | preprocessing.OneHotEncoder()] if words else []
+    features = parts[0] if len(parts) == 1 else compose.TransformerUnion(*parts)
+    if kind in (int, float):
+        return features | linear_model.LinearRegression()
+    if kind is bool:
+        return features | linear_model.LogisticRegression()
+    if kind is str or get_origin(kind) is Literal or kind is dict or get_origin(kind) is dict:
+        return features | linear_model.SoftmaxRegression()
+    raise ConfigurationError(f"no default River model predicts {task.outputs[0]!r} of type {kind}; give model=...")
+
+
+def _told(model: Any) -> str:
+    try:
+        text = repr(model)
+    except TypeError:  # some of River's transformers cannot be written
+        text = str(model)
+    return _ADDRESS.sub("", text)
 
 
 def _name(label: Any) -> str:

@@ -118,8 +118,9 @@ class RunningSummaries(Remembering):
         if summary is None:
             return Learned(carry, "failed", failure=failure)
         room = min(settings.budget, settings.context_budget)
-        kept = newest((*carry, turn(f"Step {experience.t + 1}: {summary}", self.tokenizer)), room)
-        dropped = tuple(("summaries", item.text) for item in carry if item not in kept)
+        every = (*carry, turn(f"Step {experience.t + 1}: {summary}", self.tokenizer))
+        kept = newest(every, room)
+        dropped = tuple(("summaries", item.text) for item in every if not any(item is one for one in kept))
         carry = carry if kept == carry else kept
         return Learned(carry, "append", dropped=dropped, tokens=sum(item.tokens for item in carry))
 

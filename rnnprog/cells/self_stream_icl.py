@@ -96,6 +96,10 @@ class SelfStreamICL(Remembering):
         entry = Entry(self.look_up.key(experience.inputs, settings), text)
         return Learned(put(carry, entry, settings.capacity, overwrite=False), "store")
 
+    def describe(self) -> Fields:
+        """Return task, settings and the functions given."""
+        return {**super().describe(), **self.look_up.describe()}
+
     def dump_carry(self, carry: Store) -> JsonValue:
         """Return the store as JSON."""
         return dump_store(carry)

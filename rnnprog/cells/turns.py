@@ -23,10 +23,13 @@ def turn(text: str, tokenizer: Tokenizer) -> Turn:
 def newest(turns: Turns, room: int) -> Turns:
     """Return the latest items that fit into ``room`` tokens, in order; none is cut.
 
+    An item that is too long by itself is passed over, so that it does not drive out all others.
+
     Example:
         >>> newest((Turn("a", 3), Turn("b", 2), Turn("c", 2)), 5)
         (Turn(text='b', tokens=2), Turn(text='c', tokens=2))
     """
+    turns = tuple(item for item in turns if item.tokens <= room)
     first = len(turns)
     while first and turns[first - 1].tokens <= room:
         first -= 1

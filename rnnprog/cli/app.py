@@ -21,6 +21,7 @@ EXIT_INTERRUPTED = 130
 
 # Commands whose rooms are heavy or optional: name -> (module, attribute, help).
 LATER = {
+    "tune": ("rnnprog.cli.tune", "app", "Search for better prompts and memory settings, with Optuna."),
     "latent": ("rnnprog.latent.cli", "app", "Trained memory in the latent space of a frozen encoder-decoder."),
 }
 
@@ -56,8 +57,9 @@ for _name, _where in LATER.items():
 def main() -> None:
     """Run the app; expected errors become one line on stderr and an exit code.
 
-    Exit codes: 0 done, 1 an unexpected error or a sequence that ended early, 2 bad data, arguments, configuration
-    or files, 3 the model cannot be used, 130 interrupted. What was done until then is written.
+    Exit codes: 0 done, 1 an unexpected error or a sequence that ended early, 2 bad data, arguments, configuration or
+    files, 3 the model cannot be used, 4 an exam is not complete because a cap was reached or walks broke off,
+    130 interrupted. What was done until then is written.
     """
     from rnnprog.errors import LMUnavailableError, RnnprogError
 

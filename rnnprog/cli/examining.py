@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,19 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from rnnprog.cli.judging import Judge
 from rnnprog.cli.models import model
 from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate import (
     ExamProgress,
+    Frame,
     Quiet,
     Store,
+    all_cells,
     estimate,
-    examine,
     frame_of,
     read_toml,
+    sit,
     split_settings,
 )
 from rnnprog.exam_result import ExamResult, write_exam
@@ -34,6 +38,8 @@ from rnnprog.report.verdict import headline, statements
 
 __all__ = ["Sitting", "by_cell", "print_exam", "summary_of", "swept"]
 
+EXIT_INCOMPLETE = 4
+EXIT_INTERRUPTED = 130
 _STYLES = {"gain": "green", "loss": "red", "no evidence": "", "floor": "dim", "note": "yellow"}
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
@@ -47,32 +53,50 @@ class Sitting:
         config: a TOML file with further settings.
         out: folder; by default one under ``runs`` that is named after task and configuration.
         quiet: print one JSON object and nothing else.
+        judge: scores the finished exam, given the result and the folder for its texts.
     """
 
-    def __init__(self, flags: Mapping[str, Any], config: Path | None, out: Path | None, *, quiet: bool) -> None:
+    def __init__(
+        self,
+        flags: Mapping[str, Any],
+        config: Path | None,
+        out: Path | None,
+        *,
+        quiet: bool,
+        judge: Judge | None = None,
+    ) -> None:
         given = {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
         given.update({name: value for name, value in flags.items() if value is not None})
         if "task" not in given:
             raise ConfigurationError("name a task: on the command line, or as task = ... in the --config file")
+        if given.get("cells") == ["all"]:
+            given["cells"] = all_cells()
         budgets = given.pop("memory_budgets", None)
         self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))
         self.console = Console(stderr=quiet)
-        self.quiet = quiet
+        self.quiet, self.judge = quiet, judge
         self.out = out or Path("runs") / f"{Path(self.config.data.task).stem}-{self.config.digest()[:8]}"
         self.lm = model(self.config.model, [f"{n}={json.dumps(v)}" for n, v in self.config.model_options.items()])
 
+    @cached_property
+    def frame(self) -> Frame:
+        """What the exam stands on; loading it loads the data."""
+        return frame_of(self.config, self.lm)
+
     def estimate(self) -> dict[str, Any]:
         """Say what the exam will cost; returns it as JSON."""
-        frame = frame_of(self.config, self.lm)
+        frame = self.frame
         found = estimate(frame, Store(self.out))
         total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
         usd = None if any(arm.usd is None for arm in found) else sum(arm.usd or 0.0 for arm in found)
-        if not self.quiet:
+        if not self.quiet and not total["steps"]:
+            self.console.print(f"{frame.data.name}: every walk of these {len(found)} arms is finished already")
+        elif not self.quiet:
             money = "" if usd is None else f", about {usd:.2g} USD by the price list"
             self.console.print(
-                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {total['calls']:,} calls, "
-                f"{total['prompt_tokens']:,} tokens sent, {total['completion_tokens']:,} received{money} (from a pilot of "
-                "a few steps with the stand-in; a model that writes more costs more)",
+                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {total['calls']:,} "
+                f"calls, {total['prompt_tokens']:,} tokens sent, {total['completion_tokens']:,} received{money} (from "
+                "a pilot of a few steps with the stand-in; a model that writes more costs more)",
                 highlight=False,
             )
         return {"arms": [asdict(arm) for arm in found], **total, "usd": usd}
@@ -81,15 +105,19 @@ class Sitting:
         """Sit the exam, write and print its result; returns the exit code."""
         watch = not self.quiet and self.console.is_terminal
         watcher = ExamProgress(self.console) if watch else Quiet()
-        exam = examine(self.config, self.lm, out=self.out, running=self.running, watcher=watcher)
+        exam = sit(self.frame, out=self.out, running=self.running, watcher=watcher)
+        if self.judge is not None and exam.steps:
+            exam = self.judge(exam, self.out)
         path = write_exam(exam, self.out)
         page = build(_page_source(exam, path), self.out / "page.html") if exam.steps else None
         if self.quiet:
             print(json.dumps({**summary_of(exam), "files": {"result": str(path), "page": str(page or "")}}))
         else:
             print_exam(exam, self.console)
-            self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False)
-        return 0 if exam.config.get("complete") else 130
+            self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False, soft_wrap=True)
+        if exam.config.get("stopped") == "interrupted":
+            return EXIT_INTERRUPTED
+        return 0 if exam.config.get("complete") else EXIT_INCOMPLETE
 
 
 def _page_source(exam: ExamResult, path: Path) -> ExamResult | Path:
@@ -123,12 +151,16 @@ def print_exam(exam: ExamResult, console: Console) -> None:
     for said in statements(exam, rows):
         console.print(Text(f"- {said.text}", style=_STYLES.get(said.kind, "")))
     console.print(_results(exam, rows))
-    console.print(_rich(recovery_table(exam, rows)))
+    recovered = recovery_table(exam, rows)
+    if recovered.rows:
+        console.print(_rich(recovered))
 
 
 def summary_of(exam: ExamResult) -> dict[str, Any]:
     """Return the result of an exam as one small JSON object, without the walks."""
     dumped = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs"}}})
+    for c, told in zip(exam.comparisons, dumped["comparisons"], strict=True):
+        told.update(outcome=c.outcome, words=c.words)
     return {"task": dumped["task"], "complete": exam.config.get("complete"), **dumped}
 
 
@@ -149,30 +181,35 @@ def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
     """Return the results in as few columns as a terminal has room for; the page has them all."""
     said = {c.arm: c for c in exam.comparisons}
     drawn = RichTable(title="Results", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    drawn.add_column("arm", overflow="fold")
-    names = [f"{exam.metric.name} [95 %]", "vs control", "p", "recovery", "calls/step", "tokens/step", "failed"]
+    drawn.add_column("arm", no_wrap=True)
+    failed = any(row.failed for row in rows)
+    names = [f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", *(["failed"] if failed else [])]
     for name in names:
-        drawn.add_column(name, justify="right", no_wrap=name != names[0] and not name.endswith("/step"))
-    share = exam.metric.model_copy(update={"binary": True, "unit": ""})
+        drawn.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         c = said.get(row.label)
         asked = row.role != "floor"
         cells = [
             numbers.figure(row.score, exam.metric),
-            numbers.points(c.difference, exam.metric) if c else "control" if row.role == "control" else "",
-            numbers.p_value(c.p_adjusted if c.p_adjusted is not None else c.p_value) if c else "",
-            numbers.score(row.after_wrong.value, share),
+            numbers.points(c.gain, exam.metric).removesuffix(" points")
+            if c
+            else "control"
+            if row.role == "control"
+            else "",
+            numbers.p_value(c.p_corrected) if c else "",
             numbers.count(row.calls) if asked else "",
             numbers.count(row.tokens) if asked else "",
-            f"{row.failed:,}",
+            *([f"{row.failed:,}"] if failed else []),
         ]
         style = {"floor": "dim", "control": "italic"}.get(row.role, "")
         drawn.add_row(Text(row.label), *(Text(cell) for cell in cells), style=style)
+    drawn.caption, drawn.caption_justify = "Gain over the control; calls and tokens for each step.", "left"
     return drawn
 
 
 def _rich(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, caption=table.note, title_justify="left", caption_justify="left", box=None)
+    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    drawn.caption, drawn.caption_justify = table.note, "left"
     for index, name in enumerate(table.columns):
         drawn.add_column(Text(name), justify="left" if index == 0 else "right", overflow="fold")
     for row, kind in zip(table.rows, table.kinds, strict=True):

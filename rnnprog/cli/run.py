@@ -71,6 +71,9 @@ def run_command(
     out: Annotated[
         Optional[Path], typer.Option(help="Folder for trace.jsonl and page.html.", rich_help_panel=_OUT)
     ] = None,
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="Keep every prompt, for the page; needs --out.", rich_help_panel=_OUT)
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object and nothing else.", rich_help_panel=_OUT)
     ] = False,
@@ -81,7 +84,7 @@ def run_command(
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     task = _task(data, signature, columns, options(option or [], "--option"), limit)
     program = _program(task, cell, options(cell_option or [], "--cell-option"))
-    walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json)
+    walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json, prompts=prompts)
     arms = {cell: walker.walk(program, keep=True)}
     if control and not arms[cell].interrupted:
         arms[CONTROL] = walker.walk(_control(program, cell), keep=False)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 import dspy
 from rich.console import Console
 
-from rnnprog.cells.floors import floors_for
 from rnnprog.errors import ConfigurationError
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
+from rnnprog.floor_runs import sequences_of, walk_floors
 from rnnprog.metrics import get_metric, score_steps, summary
 from rnnprog.module import RecurrentModule
 from rnnprog.observer import TraceFile
+from rnnprog.prompt_file import PromptFile
 from rnnprog.report import build
 from rnnprog.report.terminal import memory_panels, result_table
 from rnnprog.run import run
@@ -40,31 +42,41 @@ class Walker:
         out: folder for ``trace.jsonl`` and ``page.html``; nothing is written without it.
         concurrency: sequences in flight.
         quiet: print one JSON object and nothing else.
+        prompts: write every prompt into ``prompts.jsonl``, for the page; needs ``out``.
     """
 
-    def __init__(self, task: TaskData, lm: dspy.LM, out: Path | None, concurrency: int, *, quiet: bool) -> None:
+    def __init__(
+        self, task: TaskData, lm: dspy.LM, out: Path | None, concurrency: int, *, quiet: bool, prompts: bool = False
+    ) -> None:
         self.task, self.lm, self.out, self.concurrency, self.quiet = task, lm, out, concurrency, quiet
         self.console = Console(stderr=quiet)
         self.metric = get_metric(task.metrics[0], field=task.task.outputs[0])
         if out is not None and out.exists() and not out.is_dir():
             raise ConfigurationError(f"--out {out} is a file; give a folder")
+        if prompts and out is None:
+            raise ConfigurationError("--prompts needs --out, the folder for them")
+        self.prompts = out / "prompts.jsonl" if prompts and out is not None else None
 
     def walk(self, program: RecurrentModule, *, keep: bool) -> Result:
         """Walk over all sequences; with ``keep`` every step goes into ``trace.jsonl`` as it is made."""
         with dspy.context(lm=self.lm):
             if self.out is None or not keep:
                 return self._run(program, None)
-            with TraceFile(self.out / "trace.jsonl") as file:
-                return self._run(program, file)
+            with ExitStack() as files:
+                trace = files.enter_context(TraceFile(self.out / "trace.jsonl"))
+                prompts = None if self.prompts is None else files.enter_context(PromptFile(self.prompts))
+                return self._run(program, trace, prompts)
 
-    def _run(self, program: RecurrentModule, file: TraceFile | None) -> Result:
+    def _run(self, program: RecurrentModule, file: TraceFile | None, prompts: PromptFile | None = None) -> Result:
         watch = not self.quiet and self.console.is_terminal
-        return run(program, self.task.sequences, concurrency=self.concurrency, observer=file, progress=watch)
+        sequences, at_once = self.task.sequences, self.concurrency
+        return run(program, sequences, concurrency=at_once, observer=file, progress=watch, listener=prompts)
 
     def tell(self, arms: Mapping[str, Result], *, embedded: bool) -> None:
         """Print table, memory before and after, and where the files are; or one JSON object."""
         main = next(iter(arms.values()))
-        floors = self._floors(main)
+        walked = sequences_of(main)  # floors need no model, and see exactly the steps that were walked
+        floors = walk_floors(self.task.task, walked, self.task.floors) if walked else {}
         page = self._page(arms, floors, embedded=embedded)
         lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
         errors = {trace.sequence: trace.error for trace in main.traces if trace.error}
@@ -87,17 +99,6 @@ class Walker:
             where = f"trace: {self.out / 'trace.jsonl'}" + (f"\npage:  {page}" if page else "")
             self.console.print(where, markup=False, highlight=False)
 
-    def _floors(self, walked: Result) -> dict[str, Result]:
-        """Walk the floors over exactly the steps that were walked: they need no model."""
-        steps = {trace.sequence: len(trace) for trace in walked.traces}
-        sequences = [
-            s.model_copy(update={"steps": s.steps[: steps[s.id]]}) for s in self.task.sequences if steps.get(s.id)
-        ]
-        if not sequences:
-            return {}
-        wanted = [floor for floor in floors_for(self.task.task) if floor.name in self.task.floors]
-        return {floor.name: run(RecurrentModule(floor), sequences) for floor in wanted}
-
     def _page(self, arms: Mapping[str, Result], floors: Mapping[str, Result], *, embedded: bool) -> Path | None:
         walked = {label: result for label, result in arms.items() if any(trace.records for trace in result.traces)}
         if self.out is None or not walked:
@@ -108,11 +109,18 @@ class Walker:
         exam = ExamResult(
             task=self.task.name,
             metric=MetricSpec.of(self.metric),
-            arms=tuple(Arm(label=name, role=roles[name], runs=(ArmRun(result=everything[name]),)) for name in roles),
+            arms=tuple(self._arm(name, role, everything[name]) for name, role in roles.items()),
             comparisons=self._comparisons(walked),
             note=_STAND_IN if embedded else "",
         )
         return build(exam, self.out / "page.html")
+
+    def _arm(self, label: str, role: Role, result: Result) -> Arm:
+        kept = (
+            self.prompts is not None and role == "arm"
+        )  # prompts are written for the program itself, not for controls
+        run = ArmRun(result=result, prompts=str(Path(self.prompts).resolve()) if kept and self.prompts else None)
+        return Arm(label=label, role=role, runs=(run,))
 
     def _comparisons(self, walked: Mapping[str, Result]) -> tuple[Comparison, ...]:
         if CONTROL not in walked or len(walked) < 2:

@@ -3,11 +3,13 @@
 Start with :class:`ExamConfig` and :func:`examine`; :func:`estimate` says before what it would cost.
 """
 
+from rnnprog.evaluate.arms import all_cells
 from rnnprog.evaluate.caps import CapReached
 from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
 from rnnprog.evaluate.estimate import ArmEstimate, estimate
-from rnnprog.evaluate.examine import examine
+from rnnprog.evaluate.examine import examine, sit
 from rnnprog.evaluate.frame import Frame, frame_of
+from rnnprog.evaluate.judging import judge_exam
 from rnnprog.evaluate.store import Store
 from rnnprog.evaluate.watch import ExamProgress, Quiet, Watcher
 
@@ -23,9 +25,12 @@ __all__ = [
     "Running",
     "Store",
     "Watcher",
+    "all_cells",
     "estimate",
     "examine",
     "frame_of",
+    "judge_exam",
     "read_toml",
+    "sit",
     "split_settings",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from rnnprog.cells.base import make_cell
+from rnnprog.cells.base import cell_names, make_cell
 from rnnprog.cells.reflective import ReflectiveSettings
 from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate.config import ArmSpec, ExamConfig
@@ -13,7 +14,27 @@ from rnnprog.module import RecurrentModule
 from rnnprog.recording import FailurePolicy, Recording
 from rnnprog.signatures import Task
 
-__all__ = ["feedback_of", "program_of"]
+__all__ = ["all_cells", "feedback_of", "program_of"]
+
+
+def all_cells() -> list[str]:
+    """Return the names of the cells that ask a model and need nothing but a task, in alphabetical order.
+
+    Example:
+        >>> {"reflective", "zero_shot", "full_history"} <= set(all_cells())
+        True
+    """
+    import rnnprog.cells  # noqa: F401  (all cells make themselves known)
+
+    plain = []
+    for name in cell_names():
+        try:
+            cell = make_cell(name, "x -> y: Literal['a', 'b']")
+        except ConfigurationError:
+            continue
+        if cell.named_predictors():
+            plain.append(name)
+    return plain
 
 
 def program_of(spec: ArmSpec, task: Task, config: ExamConfig) -> RecurrentModule:
@@ -38,6 +59,8 @@ def program_of(spec: ArmSpec, task: Task, config: ExamConfig) -> RecurrentModule
 
 def feedback_of(config: ExamConfig) -> Label:
     """Return the source of labels, with the exam's delay."""
+    if config.delay_by == "days":
+        return Label(delay=timedelta(days=config.delay))
     if config.delay_by == "time":
         return Label(delay=config.delay, by="time")
     return Label(delay=int(config.delay))

@@ -22,11 +22,11 @@ class Gate:
     Calls are counted when they come back. As long as calls in flight could use up what is left of ``max_calls``,
     others wait for them, so the number of calls that reach the model is never above it, unless an adapter asks
     again within one call. Tokens and money are known only afterwards: calls in flight when such a cap is reached
-    finish and are paid. Answers from dspy's cache count nothing.
+    finish and are paid. Answers from dspy's cache count nothing, but once a cap is reached nothing is asked any more:
+    whether the cache holds an answer is only known afterwards.
 
     Args:
         running: the caps.
-        calls: calls paid for earlier, when an exam is resumed; likewise the others.
 
     Attributes:
         calls: model calls paid for.
@@ -34,9 +34,10 @@ class Gate:
         usd: money spent, as far as it is known.
     """
 
-    def __init__(self, running: Running, calls: int = 0, tokens: int = 0, usd: float = 0.0) -> None:
+    def __init__(self, running: Running) -> None:
         self.running = running
-        self.calls, self.tokens, self.usd = calls, tokens, usd
+        self.calls = self.tokens = 0
+        self.usd = 0.0
         self.reached: str | None = None
         self._in_flight = 0
         self._change = threading.Condition()

@@ -9,13 +9,16 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from rnnprog.exam_result import Arm, ArmRun, Comparison, Figure
+from rnnprog.exam_result import ArmRun
 from rnnprog.metrics import Metric, cost, recovery, score_steps
 from rnnprog.metrics.score import Scores
-from rnnprog.statistics import Rules, compare, interval
-from rnnprog.statistics.comparison import Comparison as Compared
+from rnnprog.statistics import Comparison, Estimate, Rules, compare, interval
+from rnnprog.statistics.interval import Where
 
-__all__ = ["arm_figures", "comparisons", "run_scores", "scores_of"]
+__all__ = ["arm_figures", "comparisons", "plain_figure", "run_scores", "scores_of"]
+
+
+_FEWER = 1_000  # resamples for the metrics that do not decide; corpus-level ones take a tenth of it, and are slow
 
 
 def scores_of(runs: Sequence[ArmRun], metric: Metric, pooled: bool) -> list[Scores]:
@@ -31,36 +34,15 @@ def scores_of(runs: Sequence[ArmRun], metric: Metric, pooled: bool) -> list[Scor
     return [score_steps(run.result, metric) for run in runs]
 
 
-def comparisons(
-    arms: Mapping[str, list[Scores]], control: str, rules: Rules
-) -> tuple[Comparison, ...]:
+def comparisons(arms: Mapping[str, list[Scores]], control: str, rules: Rules) -> tuple[Comparison, ...]:
     """Compare every arm that has scores with the control; nothing where the control has none."""
     if control not in arms or not _scored(arms[control]):
         return ()
     others = {name: list(scores) for name, scores in arms.items() if name != control and _scored(scores)}
-    found = compare(arms[control], others, control, rules) if others else []
-    return tuple(_told(c, c.gain) for c in found if c.gain is not None)
+    return tuple(compare(arms[control], others, control, rules)) if others else ()
 
 
-def _told(c: Compared, gain: float) -> Comparison:
-    outcome = c.outcome
-    return Comparison(
-        arm=c.arm,
-        control=c.control,
-        difference=gain,
-        low=c.low,
-        high=c.high,
-        test=c.test,
-        p_value=c.p,
-        p_adjusted=c.p_corrected,
-        pairs=c.n,
-        detectable=c.detectable,
-        verdict="no evidence" if outcome == "not tested" else outcome,
-        words=f"{c.arm} against {c.control}: {c.words}.",
-    )
-
-
-def arm_figures(runs: Sequence[ArmRun], metrics: Sequence[Metric], pooled: bool) -> dict[str, Figure]:
+def arm_figures(runs: Sequence[ArmRun], metrics: Sequence[Metric], pooled: bool) -> dict[str, Estimate]:
     """Return the numbers of an arm, by name.
 
     ``score`` and ``last`` are of the first metric; every further metric stands under its own name. ``recovery`` is
@@ -68,13 +50,13 @@ def arm_figures(runs: Sequence[ArmRun], metrics: Sequence[Metric], pooled: bool)
     """
     if not any(run.result.traces for run in runs):
         return {}
-    figures: dict[str, Figure] = {}
+    figures: dict[str, Estimate] = {}
     for index, metric in enumerate(metrics):
         scores = _averaged(scores_of(runs, metric, pooled))
         if index == 0:
             figures["score"], figures["last"] = _figure(scores, "all"), _figure(scores, "last")
         else:
-            figures[metric.name] = _figure(scores, "all")
+            figures[metric.name] = _figure(scores, "all", _FEWER)
     return {**figures, "recovery": _recovery(runs), **_costs(runs)}
 
 
@@ -102,26 +84,34 @@ def _averaged(runs: list[Scores]) -> list[Scores]:
     return [replace(runs[0], cases=cases, values=values, failed=runs[0].failed[common])]
 
 
-def _figure(runs: list[Scores], where: str) -> Figure:
-    found = [interval(run, where=where) for run in runs]  # type: ignore[arg-type]
-    if len(found) == 1:
-        one = found[0]
-        return Figure(value=one.value, low=one.low, high=one.high, n=one.n, method=one.method, level=one.level)
+def _figure(runs: list[Scores], where: Where, resamples: int = 2_000) -> Estimate:
+    found = [interval(run, where=where, resamples=resamples) for run in runs]
     values = [one.value for one in found if one.value is not None]
-    told = f"mean of {len(values)} seeds, from {min(values):.3g} to {max(values):.3g}" if values else "nothing was scored"
-    return Figure(value=sum(values) / len(values) if values else None, n=found[0].n, method=told)
+    if len(found) == 1 or not values:
+        return found[0]
+    told = f"mean of {len(values)} seeds, from {min(values):.3g} to {max(values):.3g}"
+    return plain_figure(sum(values) / len(values), found[0].n, told)
 
 
-def _recovery(runs: Sequence[ArmRun]) -> Figure:
+def plain_figure(value: float | None, n: int, method: str) -> Estimate:
+    """Return a number without an interval."""
+    return Estimate(value=value, low=None, high=None, level=0.95, n=n, unit="steps", method=method)
+
+
+def _recovery(runs: Sequence[ArmRun]) -> Estimate:
+    targets = (record.target or {} for run in runs for record in run.result.records)
+    if any(isinstance(value, float) for target in targets for value in target.values()):
+        return plain_figure(None, 0, "nothing hits a number exactly, so right and wrong say nothing")
     counted = [recovery(run.result) for run in runs]
     errors, recovered = sum(c.errors for c in counted), sum(c.recovered for c in counted)
     if not errors:
-        return Figure(value=None, method="nothing was wrong before a known step")
+        return plain_figure(None, 0, "nothing was wrong before a known step")
     told = stats.binomtest(recovered, errors).proportion_ci(method="wilson")
-    return Figure(value=recovered / errors, low=told.low, high=told.high, n=errors, method="Wilson")
+    found = plain_figure(recovered / errors, errors, "Wilson")
+    return found.model_copy(update={"low": float(told.low), "high": float(told.high)})
 
 
-def _costs(runs: Sequence[ArmRun]) -> dict[str, Figure]:
+def _costs(runs: Sequence[ArmRun]) -> dict[str, Estimate]:
     bills = [cost(run.result) for run in runs]
     steps, right = sum(bill.steps for bill in bills), sum(bill.right for bill in bills)
     amounts = {
@@ -133,6 +123,6 @@ def _costs(runs: Sequence[ArmRun]) -> dict[str, Figure]:
     figures = {}
     for name, amount in amounts.items():
         known = math.isfinite(amount)
-        figures[f"{name} per step"] = Figure(value=amount / steps if steps and known else None, n=steps)
-        figures[f"{name} per right answer"] = Figure(value=amount / right if right and known else None, n=right)
+        figures[f"{name} per step"] = plain_figure(amount / steps if steps and known else None, steps, "total")
+        figures[f"{name} per right answer"] = plain_figure(amount / right if right and known else None, right, "total")
     return figures

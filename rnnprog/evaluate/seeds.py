@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import dspy
 
@@ -80,7 +79,7 @@ def load_data(spec: DataSpec, seed: int, seeds: Seeds) -> TaskData:
     if spec.task not in task_names() and Path(spec.task).suffix:
         raise ConfigurationError(
             f"{spec.task!r} is a file, so say what to predict: signature = \"rain: float -> tomorrow: Literal['sun', "
-            "'rain']\", and where the outcome is: target = \"next:COLUMN\""
+            '\'rain\']", and where the outcome is: target = "next:COLUMN"'
         )
     if seeds.data:
         first = options.get("seed", 0)

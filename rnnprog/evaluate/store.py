@@ -125,11 +125,15 @@ class Store:
             return None
         (trace,) = read_traces(path)
         if trace.sequence != key.sequence:
-            raise TraceError(f"{path} holds sequence {trace.sequence!r}, not {key.sequence!r}; delete it to walk it anew")
+            raise TraceError(
+                f"{path} holds sequence {trace.sequence!r}, not {key.sequence!r}; delete it to walk it anew"
+            )
         try:
             timing = Timing.model_validate_json(_with(base, ".json").read_text(encoding="utf-8"))
         except (OSError, ValidationError) as error:
-            raise TraceError(f"{_with(base, '.json')}: not a timing ({error}); delete {path} to walk it anew") from error
+            raise TraceError(
+                f"{_with(base, '.json')}: not a timing ({error}); delete {path} to walk it anew"
+            ) from error
         prompts = _with(base, ".prompts.jsonl")
         lines = prompts.read_text(encoding="utf-8").split("\n") if prompts.is_file() else []
         return Kept(trace, timing, tuple(line for line in lines if line))

@@ -147,4 +147,3 @@ class Walker:
             self.walked.stopped = self.gate.reached or "interrupted"
             return False
         return True
-

@@ -60,7 +60,7 @@ def pretrain(
     """Train a tiny T5 to answer from up to eight turns, given as one text or encoded one by one.
 
     The second half of the samples teaches the decoder to read separately encoded turns, which a memory needs; in a
-    fifth of them the evidence is missing and the answer is "unknown". About 0.15 s a step on two cores.
+    fifth of them the evidence is missing and the answer is "unknown". About 0.2 s a step on two cores.
     """
     backbone = untrained(world, seed=recipe.seed, width=recipe.width, layers=recipe.layers)
     model = backbone.model.to(device).requires_grad_(True).train()

@@ -96,7 +96,7 @@ def exam_of(
     """Return a single run in the form of an exam with one arm."""
     name = label or str(result.program.get("cell", "walk"))
     arm = Arm(label=name, runs=(ArmRun(result=result),))
-    title = task or str(result.program.get("task_name", result.program.get("task", "One walk")))
+    title = task or str(result.program.get("task_name", f"A walk of {name}"))
     return ExamResult(task=title, metric=metric or _metric(result), arms=(arm, *floors))
 
 

@@ -143,9 +143,11 @@ def _definitions(exam: ExamResult) -> str:
 
 
 def _budget(exam: ExamResult, index: int) -> int | None:
+    """Return the memory budget that the program states, itself or among its settings."""
     for run in exam.arms[index].runs:
-        for name in ("memory_budget", "budget", "budget_tokens"):
-            value = run.result.program.get(name)
+        settings = run.result.program.get("settings")
+        for stated in (run.result.program, settings if isinstance(settings, dict) else {}):
+            value = stated.get("budget", stated.get("memory_budget"))
             if isinstance(value, int) and not isinstance(value, bool):
                 return value
     return None

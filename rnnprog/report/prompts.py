@@ -27,7 +27,8 @@ def read_prompts(path: str | Path) -> Prompts:
     if not path.is_file():
         raise TraceError(f"no file of prompts at {str(path)!r}")
     prompts: Prompts = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
+    # Not str.splitlines, which would also break at U+2028 and its like inside a prompt.
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue

@@ -55,6 +55,7 @@ class Table:
 def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
     """Return score, interval, difference from the control, and cost of each arm."""
     said = {c.arm: c for c in exam.comparisons}
+    several = any(row.sequences > 1 for row in rows)  # of one sequence, the last step says nothing
     costs = any(row.cost is not None for row in rows)
     cells = []
     for row in rows:
@@ -62,14 +63,15 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
         gap = numbers.points(c.gain, exam.metric) if c else "control" if row.role == "control" else "–"
         p = numbers.p_value(c.p_corrected) if c else "–"
         asked = row.role != "floor"
-        line = [row.label, numbers.figure(row.score, exam.metric), numbers.figure(row.last, exam.metric)]
+        line = [row.label, numbers.figure(row.score, exam.metric)]
+        line += [numbers.figure(row.last, exam.metric)] if several else []
         line += [gap, p] if exam.comparisons else []
         line += [numbers.count(v) if asked else "–" for v in (row.calls, row.prompt_tokens, row.completion_tokens)]
         line += [numbers.count(row.tokens_per_right) if asked else "–"] if exam.metric.binary else []
         line += [f"{row.cost:.4g}" if row.cost is not None else "–"] if costs else []
         line += [f"{row.failed:,}", f"{row.steps:,}"]
         cells.append(tuple(line))
-    columns = ["arm", f"{exam.metric.name} [95 %]", "last step [95 %]"]
+    columns = ["arm", f"{exam.metric.name} [95 %]", *(["last step [95 %]"] if several else [])]
     columns += ["vs control", "p"] if exam.comparisons else []
     columns += ["calls / step", "tokens in / step", "tokens out / step"]
     columns += ["tokens / right answer"] if exam.metric.binary else []
@@ -108,7 +110,7 @@ def recovery_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
 
 def memory_table(rows: list[ArmRow]) -> Table:
     """Return what the memories did: length, changes, what the guard decided, what the budget removed."""
-    shown = [row for row in rows if row.updates or row.length_mean is not None or row.verdicts]
+    shown = [row for row in rows if row.length_mean is not None or row.retention is not None or row.verdicts]
     cells = tuple(
         (
             row.label,

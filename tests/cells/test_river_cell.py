@@ -15,7 +15,7 @@ from rnnprog.errors import ConfigurationError
 from rnnprog.trace import Feedback, Fields, Step
 
 pytest.importorskip("river", reason="needs the extra river: pip install 'rnnprog[exam]'")
-from river import dummy, linear_model, preprocessing, stats, tree
+from river import compose, dummy, linear_model, preprocessing, stats, tree
 
 TASK = "wind: float, rain: float -> temp: float"
 CLASSES = "wind: float, rain: float -> sky: Literal['sun', 'rain', 'snow']"
@@ -140,6 +140,41 @@ def test_sequences_walked_together_equal_sequences_walked_alone() -> None:
     program = rnnprog.RecurrentModule(RiverCell(TASK, regressor()))
     together = rnnprog.run(program, sequences, concurrency=3).traces
     assert together == tuple(rnnprog.run(program, [s]).traces[0] for s in sequences)
+
+
+@pytest.mark.parametrize(
+    ("output", "truths"),
+    [
+        ("y: float", [1.5, 3.0]),
+        ("y: int", [1, 3]),
+        ("y: bool", [True, False]),
+        ("y: Literal['a', 'b']", ["a", "b"]),
+        ("y: dict[str, float]", [{"a": 1.0, "b": 0.0}, {"a": 0.0, "b": 1.0}]),
+    ],
+)
+def test_a_default_model_for_every_output_learns_from_numbers_and_texts(output: str, truths: list[Any]) -> None:
+    cell = rnnprog.make_cell("river", f"sky: str, wind: float, gust: bool -> {output}")
+    carry = cell.initial()
+    inputs: list[Fields] = [{"sky": "grey", "wind": 1.0, "gust": True}, {"sky": "blue", "wind": 9.0, "gust": False}]
+    assert cell.task.validate(cell.predict(carry, inputs[0]).outputs or {})
+    for t in range(200):
+        feedback = Feedback(kind="label", target={"y": truths[t % 2]})
+        carry = cell.learn(carry, Experience(str(t), t, inputs[t % 2], None, feedback)).carry
+    one, other = (cell.predict(carry, x).outputs or {} for x in inputs)
+    assert one != other
+    assert cell.task.validate(one) == one
+
+
+def test_no_default_for_lists() -> None:
+    with pytest.raises(ConfigurationError, match="give model="):
+        RiverCell("a: float -> b: list[str]")
+
+
+def test_a_model_that_cannot_be_written_or_is_written_with_its_address_is_described_all_the_same() -> None:
+    shy = compose.SelectType(float, int) | linear_model.LinearRegression()
+    assert RiverCell(TASK, shy).describe()["model"]
+    odd = compose.FuncTransformer(lambda x: x) | linear_model.LinearRegression()
+    assert "0x" not in str(RiverCell(TASK, odd).describe()["model"])
 
 
 def test_wrong_use_says_so() -> None:

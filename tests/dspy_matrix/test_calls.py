@@ -48,7 +48,7 @@ def test_parallel(program: rnnprog.RecurrentModule, examples: list[dspy.Example]
 def hit(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> float:
     truth = [step["tomorrow"] for step in example.steps]
     right = [o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)]
-    return sum(right) / len(right)
+    return float(sum(right)) / len(right)
 
 
 def test_evaluate(program: rnnprog.RecurrentModule, examples: list[dspy.Example]) -> None:
@@ -249,7 +249,7 @@ def test_max_trace_size_keeps_the_latest_calls(program: rnnprog.RecurrentModule,
     with dspy.context(trace=[], max_trace_size=4):
         out = program(steps=steps)
         assert len(dspy.settings.trace) == 4
-        assert dspy.settings.trace[-1][0] is program.cell.rewriter  # type: ignore[attr-defined]
+        assert dspy.settings.trace[-1][0] is program.cell.rewriter
     assert len(out.trace) == 3, "our own trace has no such cap"
 
 

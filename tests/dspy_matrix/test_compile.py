@@ -21,7 +21,7 @@ def score(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None,
     """Share of right answers; takes the five arguments of GEPA as well as dspy's three."""
     truth = [step["tomorrow"] for step in example.steps]
     right = [o is not None and o["tomorrow"] == y for o, y in zip(prediction.outputs, truth, strict=True)]
-    return sum(right) / len(right)
+    return float(sum(right)) / len(right)
 
 
 def always(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:

@@ -50,7 +50,7 @@ class Persistence(dspy.Module):
 
 
 def test_a_phase_as_a_module_of_your_own(program: rnnprog.RecurrentModule, steps: Steps) -> None:
-    program.cell.predictor = Persistence()  # type: ignore[attr-defined]
+    program.cell.predictor = Persistence()
     out = program(steps=steps)
     assert [o["tomorrow"] for o in out.outputs] == ["sun", "rain", "rain"]
     assert "predictor" not in out.trace.usage

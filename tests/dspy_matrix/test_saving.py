@@ -47,7 +47,7 @@ def test_json_save_and_load(task: str, steps: Steps, tmp_path: Path) -> None:
     program.save(tmp_path / "program.json")
     other: Any = built(task)
     other.load(tmp_path / "program.json")
-    assert other.cell.settings.value == program.cell.settings.value  # type: ignore[attr-defined]
+    assert other.cell.settings.value == program.cell.settings.value
     assert "Blue means sun." in other.initial().carry.render()
     program.set_lm(pure_lm())
     other.set_lm(pure_lm())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import MT5Config, MT5ForConditionalGeneration
+from transformers import MT5Config, MT5ForConditionalGeneration, UMT5Config, UMT5ForConditionalGeneration
 
 from rnnprog.latent.backbone import Backbone, random_t5
 from rnnprog.latent.bank import Bank
@@ -135,17 +135,27 @@ def test_tenfold_hebbian_count() -> None:
     assert LatentModel(Shape(2048, 24), method("M.4", capacity=10)).trainable_count() == 3_317_760  # type: ignore[arg-type]
 
 
-def test_other_families_of_t5_work(world: object) -> None:
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [(MT5Config, MT5ForConditionalGeneration), (UMT5Config, UMT5ForConditionalGeneration)],
+    ids=["mt5", "umt5"],
+)
+def test_other_families_of_t5_work(settings: type, kind: type) -> None:
     tokenizer = word_tokenizer(["ana", "dog"])
-    config = MT5Config(
+    config = settings(
         vocab_size=len(tokenizer), d_model=16, d_kv=4, d_ff=32, num_layers=2, num_heads=4,
         feed_forward_proj="gated-gelu", decoder_start_token_id=0, dropout_rate=0.0,
     )  # fmt: skip
-    backbone = Backbone(MT5ForConditionalGeneration(config), tokenizer)
-    model = LatentModel(backbone, small("M.5"))
+    backbone = Backbone(kind(config), tokenizer)
+    model = awakened(LatentModel(backbone, small("M.5")))
     encoded = backbone.encode(["ana dog"])
     bank = model.write(model.empty(1), encoded.latents, encoded.mask)
     assert len(model.generate(bank, encoded, 4)) == 1
+    labels = torch.tensor([[3, 1]])
+    plain = backbone.logits(Conditioned(encoded.latents, encoded.mask), labels)
+    assert (backbone.logits(model.condition(bank, encoded), labels) - plain).abs().max() > 1e-4
+    silent = backbone.logits(model.condition(model.empty(1), encoded), labels)
+    torch.testing.assert_close(silent, plain, atol=2e-5, rtol=1e-4)
 
 
 def test_half_precision_backbone(world: object) -> None:

@@ -9,13 +9,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnnprog.errors import TraceError
-from rnnprog.exam_result import ExamResult, write_exam
+from rnnprog.exam_result import Arm, ArmRun, ExamResult, write_exam
 from rnnprog.report import build, build_walk
-from rnnprog.report.page import SCRIPTS
+from rnnprog.report.arms import arm_rows
+from rnnprog.report.columns import columns_of
+from rnnprog.report.page import SCRIPTS, head_of
 from rnnprog.report.prompts import read_prompts
 from rnnprog.report.sample import sample_exam, sample_trace
 from rnnprog.trace import Result, Trace
@@ -86,16 +89,24 @@ def test_nothing_to_show_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
 def test_prompts_are_read_by_prediction(tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     lines = [
-        {"id": "a", "phase": "predictor", "prompt": "p", "completion": "c"},
+        {"id": "a", "phase": "predictor", "prompt": "p\u2028", "completion": "c"},
         {"id": "a", "prompt": [{"role": "user", "content": "q"}]},
     ]
-    path.write_text("\n".join(json.dumps(line) for line in lines) + '\n\n{"id": "b", "pro')
-    assert read_prompts(path) == {"a": [["predictor", "p", "c"], ["", [{"role": "user", "content": "q"}], ""]]}
+    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + '\n\n{"id": "b", "pro')
+    assert read_prompts(path) == {"a": [["predictor", "p\u2028", "c"], ["", [{"role": "user", "content": "q"}], ""]]}
     path.write_text('{"id": "b"}\n{"id": "a", "prompt": "p"}\n')
     with pytest.raises(TraceError, match="line 1"):
         read_prompts(path)
     with pytest.raises(TraceError, match="no file of prompts"):
         read_prompts(tmp_path / "gone.jsonl")
+
+
+@pytest.mark.parametrize("program", [{"budget": 64}, {"settings": {"budget": 64}}, {"memory_budget": 64}])
+def test_the_budget_is_found_in_the_program(program: dict[str, Any]) -> None:
+    arm = Arm(label="a", runs=(ArmRun(result=Result(program=program, traces=(sample_trace(3),))),))
+    exam = ExamResult(task="t", arms=(arm,))
+    columns = columns_of(exam)
+    assert head_of(exam, arm_rows(exam, columns), columns)["arms"][0]["budget"] == 64
 
 
 def test_every_part_of_the_script_is_used_and_small() -> None:

@@ -1,0 +1,179 @@
+"""Model calls until a tuner holds a program with 95 % of the best known score, on the planted world.
+
+Same data, same model, same metric, same writer of instructions for all: OptunaTuner, OptunaTuner without pruning,
+random search, MIPROv2 and GEPA (through GepaTuner). Prints one line a seed and arm as JSON, then medians.
+
+Run: python benchmarks/tuner_search.py [SEEDS] [ARMS]
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import dspy
+import optuna
+
+from rnnprog.optimizers import Candidate, GepaTuner, OptunaTuner, Schedule, default_space
+from rnnprog.optimizers.planted import best_instructions, planted_lm, planted_program, planted_sequences
+
+STEPS, TRAIN, VAL = 5, 6, 16
+CALLS_PER_WALK = 3 * STEPS
+SHARE = 0.95
+CAP = 9_000  # model calls
+
+
+def metric(example: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None) -> float:
+    pairs = zip(prediction.outputs, example.steps, strict=True)
+    return sum(out == step.target for out, step in pairs) / len(example.steps)
+
+
+def examples(seed: int) -> tuple[list[dspy.Example], list[dspy.Example]]:
+    made = [
+        dspy.Example(sequence=s.id, steps=s.steps).with_inputs("steps")
+        for s in planted_sequences(TRAIN + VAL, steps=STEPS, seed=seed)
+    ]
+    return made[:TRAIN], made[TRAIN:]
+
+
+def student(seed: int) -> Any:
+    program = planted_program(budget=128)
+    program.set_lm(planted_lm(seed=seed, restless=True))
+    return program
+
+
+def true_score(program: Any, val: list[dspy.Example]) -> float:
+    return sum(metric(e, program(steps=e.steps)) for e in val) / len(val)
+
+
+def best_known(seed: int, val: list[dspy.Example]) -> float:
+    return true_score(Candidate(instructions=best_instructions()).apply(student(seed)), val)
+
+
+Curve = list[tuple[int, float]]
+"""(model calls made when a candidate's full score was known, that score)."""
+
+
+def optuna_arm(seed: int, train: Any, val: Any, **options: Any) -> Curve:
+    program = student(seed)
+    schedule = Schedule(trials=36, seed=seed, concurrency=1, rounds=5, round_every=7, proposals=12, walks=1)
+    space = default_space(program, proposals=12).without("demos", "start_memory")  # the world has no use for them
+    tuner = OptunaTuner(metric, space=space, schedule=schedule, storage="memory", folder=None, **options)
+    found: Any = tuner.compile(program, trainset=train, valset=val)
+    by_trial: dict[int, int] = {}
+    for entry in found.ledger.entries:
+        if entry.trial >= 0:
+            by_trial[entry.trial] = by_trial.get(entry.trial, 0) + entry.calls
+    total = sum(entry.calls for entry in found.ledger.entries)
+    before_round = (total - sum(by_trial.values())) / max(1, schedule.rounds)  # walks and proposals, spread evenly
+    curve: Curve = []
+    paid = 0.0
+    for number, log in found.trial_logs.items():
+        held, first = divmod(log.get("place", 0) - 1, schedule.round_every)
+        if first == 0 and 0 <= held < schedule.rounds:
+            paid += before_round
+        paid += by_trial.get(number, 0)
+        if log["state"] == "complete" and "pruned_after" not in log and "same_as" not in log:
+            curve.append((round(paid), log["measures"]["score"]))
+    return curve
+
+
+def mipro_arm(seed: int, train: Any, val: Any) -> Curve:
+    program = student(seed)
+    lm = program.get_lm()
+    teleprompter = dspy.MIPROv2(
+        metric=metric,
+        prompt_model=lm,
+        task_model=lm,
+        auto=None,
+        num_candidates=12,
+        max_bootstrapped_demos=0,
+        max_labeled_demos=0,
+        num_threads=1,
+        seed=seed + 1,
+        verbose=False,
+    )
+    with dspy.context(lm=lm):
+        found: Any = teleprompter.compile(program, trainset=train, valset=val, num_trials=32, minibatch=False)
+    curve: Curve = []
+    calls = 12 * 3  # instructions written; what the proposer reads beforehand is left out, in MIPROv2's favour
+    for log in found.trial_logs.values():
+        if "full_eval_score" in log:
+            evaluations = log.get("total_eval_calls_so_far", 0)
+            curve.append((calls + evaluations * CALLS_PER_WALK, log["full_eval_score"] / 100))
+    return curve
+
+
+def gepa_arm(seed: int, train: Any, val: Any) -> Curve:
+    found: Any = GepaTuner(metric, metric_calls=CAP // CALLS_PER_WALK, concurrency=1, seed=seed).compile(
+        student(seed), trainset=train, valset=val
+    )
+    result = found.detailed_results
+    evaluations = result.discovery_eval_counts
+    return [
+        (count * CALLS_PER_WALK + index, score)
+        for index, (count, score) in enumerate(zip(evaluations, result.val_aggregate_scores, strict=True))
+    ]
+
+
+ARMS: dict[str, Callable[..., Curve]] = {
+    "optuna_tuner": optuna_arm,
+    "optuna_tuner_unpruned": lambda seed, train, val: optuna_arm(seed, train, val, pruner="none"),
+    "random_search": lambda seed, train, val: optuna_arm(
+        seed, train, val, pruner="none", sampler=lambda s: optuna.samplers.RandomSampler(seed=s)
+    ),
+    "miprov2": mipro_arm,
+    "gepa": gepa_arm,
+}
+
+
+def reached(curve: Curve, target: float) -> float:
+    """Calls at which the target was first reached; infinite if it never was."""
+    return next((float(calls) for calls, score in sorted(curve) if score >= target - 1e-9), math.inf)
+
+
+def main(seeds: int = 10, arms: list[str] | None = None) -> dict[str, Any]:
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for seed in range(seeds):
+        train, val = examples(seed)
+        best = best_known(seed, val)
+        for arm in arms or ARMS:
+            start = time.perf_counter()
+            curve = ARMS[arm](seed, train, val)
+            row = {
+                "arm": arm,
+                "seed": seed,
+                "calls_to_95": reached(curve, SHARE * best),
+                "best_known": round(best, 4),
+                "found": round(max(score for _, score in curve), 4),
+                "calls": max(calls for calls, _ in curve),
+                "seconds": round(time.perf_counter() - start, 1),
+            }
+            rows.setdefault(arm, []).append(row)
+            print(json.dumps(row), flush=True)
+    summary = {
+        arm: {
+            "median_calls_to_95": statistics.median(row["calls_to_95"] for row in done),
+            "reached": sum(math.isfinite(row["calls_to_95"]) for row in done),
+            "of": len(done),
+            "mean_share_of_best": round(statistics.mean(row["found"] / row["best_known"] for row in done), 3),
+            "median_calls": statistics.median(row["calls"] for row in done),
+        }
+        for arm, done in rows.items()
+    }
+    print(json.dumps(summary, indent=1))
+    return summary
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10, sys.argv[2].split(",") if len(sys.argv) > 2 else None)

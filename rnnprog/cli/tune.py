@@ -1,0 +1,173 @@
+"""``rnnprog tune``: search for better prompts, watch it, and see what it was worth on data held out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from rnnprog.cli.models import EMBEDDED, model, options
+
+if TYPE_CHECKING:
+    from rnnprog.tasks import TaskData
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False, help="Search for better prompts and memory settings.")
+
+_SEARCH, _LIMITS, _STORE, _MODEL = "Search", "Limits", "Storage", "Model"
+_ENOUGH = 12  # sequences; a task with fewer is cut into windows
+_SHARES = (0.3, 0.4)  # for writing prompts, for judging them; the rest is held out
+
+
+@app.command()
+def tune(
+    task: Annotated[str, typer.Argument(help="A task: regimes, weather, sp500, ...")],
+    trials: Annotated[int, typer.Option(min=1, help="Candidates to try.", rich_help_panel=_SEARCH)] = 30,
+    seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=_SEARCH)] = 0,
+    objectives: Annotated[
+        str, typer.Option(help="score, or several for a Pareto front: score,tokens", rich_help_panel=_SEARCH)
+    ] = "score",
+    metric: Annotated[Optional[str], typer.Option(help="By default the task's own.", rich_help_panel=_SEARCH)] = None,
+    constraint: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="MEASURE=MOST", help="e.g. tokens_per_step=900", rich_help_panel=_SEARCH),
+    ] = None,
+    space: Annotated[
+        Optional[Path], typer.Option(help="JSON file with a search space.", rich_help_panel=_SEARCH)
+    ] = None,
+    pruner: Annotated[str, typer.Option(help="paired, halving or none", rich_help_panel=_SEARCH)] = "paired",
+    option: Annotated[
+        Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Option of the task.", rich_help_panel=_SEARCH)
+    ] = None,
+    window: Annotated[
+        int, typer.Option(min=2, help="Cut long sequences into windows of so many steps.", rich_help_panel=_SEARCH)
+    ] = 16,
+    limit: Annotated[
+        Optional[int], typer.Option(min=1, help="Steps of the task to use.", rich_help_panel=_SEARCH)
+    ] = None,
+    budget_calls: Annotated[Optional[int], typer.Option(help="Model calls at most.", rich_help_panel=_LIMITS)] = None,
+    budget_tokens: Annotated[Optional[int], typer.Option(help="Tokens at most.", rich_help_panel=_LIMITS)] = None,
+    budget_money: Annotated[Optional[float], typer.Option(help="Money at most.", rich_help_panel=_LIMITS)] = None,
+    budget_minutes: Annotated[Optional[float], typer.Option(help="Minutes at most.", rich_help_panel=_LIMITS)] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would cost at most, and stop.", rich_help_panel=_LIMITS)
+    ] = False,
+    storage: Annotated[
+        Optional[str],
+        typer.Option(
+            help="A folder, sqlite:///FILE, postgresql://..., grpc://HOST:PORT, memory.", rich_help_panel=_STORE
+        ),
+    ] = None,
+    study: Annotated[Optional[str], typer.Option(help="Name of the study.", rich_help_panel=_STORE)] = None,
+    out: Annotated[
+        Optional[Path], typer.Option(help="Folder for the study and the program.", rich_help_panel=_STORE)
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.", rich_help_panel=_STORE)] = 1,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Write the page of the search as it stands, and stop.", rich_help_panel=_STORE),
+    ] = False,
+    concurrency: Annotated[int, typer.Option(min=1, help="Sequences in flight.", rich_help_panel=_MODEL)] = 8,
+    lm: Annotated[str, typer.Option(help="embedded, openai/..., ...", rich_help_panel=_MODEL)] = EMBEDDED,
+    lm_option: Annotated[
+        Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Argument of dspy.LM.", rich_help_panel=_MODEL)
+    ] = None,
+    prompt_lm: Annotated[
+        Optional[str], typer.Option(help="Model that writes prompts; by default the same.", rich_help_panel=_MODEL)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Tune the prompts of a recurrent program on a task; run the same command again to go on where it stopped."""
+    from rnnprog.cli.tuning import Tuning
+    from rnnprog.optimizers import Budget, Objective, OptunaTuner, Schedule, Space
+
+    name = study or task
+    folder = out or Path("runs", "tune", name)
+    if report:
+        typer.echo(_report(folder))
+        return
+    data = _data(task, options(option or [], "--option"), window, limit)
+    limits = {k: float(v) for k, v in options(constraint or [], "--constraint").items()}
+    lms = {"model": model(lm, lm_option or []), "prompt_model": model(prompt_lm, []) if prompt_lm else None}
+    tuner = OptunaTuner(
+        Objective(metric or data.metrics[0], objectives=tuple(objectives.split(",")), constraints=limits),
+        space=None if space is None else Space.model_validate_json(space.read_text(encoding="utf-8")),
+        schedule=Schedule(trials=trials, seed=seed, concurrency=concurrency),
+        budget=Budget(calls=budget_calls, tokens=budget_tokens, money=budget_money, minutes=budget_minutes),
+        storage=storage,
+        study_name=name,
+        folder=folder,
+        pruner=pruner,
+        prompt_model=lms["prompt_model"],
+    )
+    tuning = Tuning(tuner, data, lms["model"], _SHARES, quiet=as_json, embedded=lm == EMBEDDED)
+    if dry_run:
+        tuning.tell_estimate()
+        return
+    _refuse_lonely_memory(storage, workers)
+    others = _start_others(workers - 1)
+    try:
+        tuning.search()
+    finally:
+        for other in others:
+            other.wait()
+    tuning.tell()
+    _report(folder)
+
+
+def _data(task: str, given: dict[str, Any], window: int, limit: int | None) -> TaskData:
+    from dataclasses import replace
+
+    from rnnprog.metrics import get_metric
+    from rnnprog.optimizers import windows
+    from rnnprog.tasks import load_task
+
+    data = load_task(task, **given)
+    data = data.limit(n_steps=limit) if limit is not None else data
+    if len(data) < _ENOUGH:
+        data = replace(data, sequences=tuple(windows(data.sequences, window)))
+    metrics = tuple(get_metric(name, field=data.task.outputs[0]).name for name in data.metrics)
+    return replace(data, metrics=metrics)
+
+
+def _report(folder: Path) -> str:
+    from rnnprog.report.tuning import build_tuning
+
+    return str(build_tuning(folder / "tuning.json", folder / "tuning.html"))
+
+
+def _refuse_lonely_memory(storage: str | None, workers: int) -> None:
+    if storage == "memory" and workers > 1:
+        from rnnprog.errors import ConfigurationError
+
+        raise ConfigurationError("--workers need a storage that processes can share; leave --storage memory out")
+
+
+def _start_others(count: int) -> list[subprocess.Popen[bytes]]:
+    """Start further workers: the same command, with one worker, and silent."""
+    arguments = _without_workers(sys.argv[1:])
+    command = [sys.executable, "-m", "rnnprog.cli", *arguments, "--json"]
+    return [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(count)]
+
+
+def _without_workers(arguments: list[str]) -> list[str]:
+    """Return the arguments without the number of workers.
+
+    Example:
+        >>> _without_workers(["tune", "regimes", "--workers", "4", "--trials", "9"])
+        ['tune', 'regimes', '--trials', '9']
+    """
+    kept: list[str] = []
+    skip = False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument == "--workers":
+            skip = True
+        elif not argument.startswith("--workers=") and argument != "--json":
+            kept.append(argument)
+    return kept

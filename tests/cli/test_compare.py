@@ -1,0 +1,161 @@
+"""``compare``, ``sweep`` and ``report`` as a user or a script calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rnnprog.cli.app import app
+from rnnprog.errors import ConfigurationError
+from rnnprog.exam_result import read_exam
+
+SMALL = ["--option", "n_steps=10", "--option", "n_sequences=2"]
+
+
+def call(*args: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, list(args), catch_exceptions=False)
+    assert done.exit_code == code, done.output
+    return done.stdout
+
+
+def told(*args: str, code: int = 0) -> dict[str, Any]:
+    """Parse the whole of the output: with --json nothing else may be in it."""
+    found: dict[str, Any] = json.loads(call(*args, "--json", code=code))
+    return found
+
+
+def test_compare_writes_result_and_page_and_tells_the_verdict(tmp_path: Path) -> None:
+    out = str(tmp_path / "exam")
+    said = call("compare", "regimes", "--cells", "reflective,zero_shot", *SMALL, "--out", out, "--prompts")
+    for words in ("3 arms, 60 steps to walk: about 100 calls", "reflective", "majority", "stand-in", "result.json"):
+        assert words in said.replace("\n", " ")
+    exam = read_exam(out)
+    assert [(arm.label, arm.role) for arm in exam.arms][:3] == [
+        ("reflective", "arm"),
+        ("zero_shot", "arm"),
+        ("empty_memory", "control"),
+    ]
+    assert (tmp_path / "exam" / "page.html").stat().st_size > 10_000
+    assert exam.config["complete"] is True
+    assert "already" in call("compare", "regimes", "--cells", "reflective,zero_shot", *SMALL, "--out", out)
+
+
+def test_json_is_one_object_with_the_figures_and_no_walks(tmp_path: Path) -> None:
+    found = told("compare", "regimes", "--cells", "full_history", *SMALL, "--out", str(tmp_path))
+    assert found["complete"] is True
+    assert {arm["label"] for arm in found["arms"]} >= {"full_history", "empty_memory", "majority"}
+    assert "runs" not in found["arms"][0]
+    assert found["arms"][0]["figures"]["score"]["n"] == 20
+    assert found["comparisons"][0]["control"] == "empty_memory"
+
+
+def test_a_file_says_the_same_as_flags_and_flags_go_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "exam.toml"
+    file.write_text(
+        """
+        task = "regimes"
+        cells = ["reflective", "full_history"]
+        lm = "embedded"
+        budget = 200
+        delay = 1
+        warm_start = 0.5
+        concurrency = 2
+        [options]
+        n_steps = 10
+        n_sequences = 2
+        [cell_options.full_history]
+        context_budget = 900
+        """
+    )
+    flags = ["--cells", "reflective,full_history", "--budget", "200", "--delay", "1", "--warm-start", "0.5", *SMALL]
+    flags += ["--cell-option", "full_history.context_budget=900", "--concurrency", "2"]
+    mine = told("compare", "regimes", *flags, "--out", str(tmp_path / "flags"))
+    theirs = told("compare", "--config", str(file), "--out", str(tmp_path / "file"))
+    assert mine["config"] == theirs["config"]
+    assert [arm["figures"]["score"] for arm in mine["arms"]] == [arm["figures"]["score"] for arm in theirs["arms"]]
+    changed = told("compare", "--config", str(file), "--budget", "300", "--out", str(tmp_path / "other"))
+    assert changed["config"]["budget"] == 300
+
+
+def test_a_file_may_name_arms_of_one_cell(tmp_path: Path) -> None:
+    file = tmp_path / "exam.toml"
+    file.write_text(
+        'task = "regimes"\n[options]\nn_steps = 8\n[[arms]]\ncell = "reflective"\nlabel = "small"\n'
+        "settings = {budget = 100}\n[[arms]]\ncell = 'reflective'\nlabel = 'large'\n"
+    )
+    found = told("compare", "--config", str(file), "--out", str(tmp_path / "out"))
+    assert [arm["label"] for arm in found["arms"]][:3] == ["small", "large", "empty_memory"]
+
+
+def test_a_cap_ends_it_with_a_code_of_its_own_and_what_was_done(tmp_path: Path) -> None:
+    args = ["compare", "regimes", "--cells", "reflective", *SMALL, "--out", str(tmp_path)]
+    found = told(*args, "--max-calls", "35", code=4)
+    assert found["complete"] is False
+    assert "cap of 35" in found["note"]
+    assert told(*args)["complete"] is True
+
+
+def test_the_estimate_stops_before_the_first_walk(tmp_path: Path) -> None:
+    found = told("compare", "regimes", "--cells", "reflective", *SMALL, "--out", str(tmp_path / "no"), "--estimate")
+    assert (found["calls"], found["steps"], found["usd"]) == (80, 40, None)
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_sweep_is_an_exam_with_an_arm_for_each_budget(tmp_path: Path) -> None:
+    found = told("sweep", "regimes", "--memory-budget", "64,256", *SMALL, "--out", str(tmp_path))
+    assert [arm["label"] for arm in found["arms"]][:3] == ["reflective 64", "reflective 256", "empty_memory"]
+    programs = [arm.runs[0].result.program for arm in read_exam(tmp_path).arms[:2]]
+    assert [dict(p["settings"])["budget"] for p in programs] == [64, 256]  # type: ignore[arg-type]
+
+
+def test_own_data_by_flags(tmp_path: Path) -> None:
+    (tmp_path / "sky.csv").write_text("day,sky\n" + "".join(f"{d},{'sun' if d % 3 else 'rain'}\n" for d in range(12)))
+    signature = "sky -> tomorrow: Literal['sun', 'rain']"
+    args = ["--signature", signature, "--target", "next:sky", "--order-by", "day", "--cells", "label_history"]
+    found = told("compare", str(tmp_path / "sky.csv"), *args, "--out", str(tmp_path / "out"))
+    assert found["arms"][0]["figures"]["score"]["n"] == 11
+    with pytest.raises(ConfigurationError, match="say what to predict"):
+        call("compare", str(tmp_path / "sky.csv"), "--cells", "zero_shot", "--out", str(tmp_path / "x"))
+
+
+def test_report_writes_page_figures_and_tables(tmp_path: Path) -> None:
+    call("compare", "regimes", "--cells", "reflective", *SMALL, "--out", str(tmp_path / "exam"))
+    page, figures = tmp_path / "new" / "page.html", tmp_path / "figures"
+    said = call("report", str(tmp_path / "exam"), "--out", str(page), "--tables", "md", "--figures", str(figures))
+    assert said.startswith("| arm |")
+    assert page.is_file()
+    assert {path.name for path in figures.iterdir()} >= {"learning.svg", "learning.png", "cost.svg"}
+    assert r"\begin{tabular}" in call("report", str(tmp_path / "exam" / "result.json"), "--tables", "latex")
+    call("run", "regimes", "--option", "n_steps=8", "--out", str(tmp_path / "walk"))
+    assert "page.html" in call("report", str(tmp_path / "walk" / "trace.jsonl"))
+
+
+def test_run_keeps_prompts_beside_the_trace(tmp_path: Path) -> None:
+    call("run", "regimes", "--option", "n_steps=8", "--out", str(tmp_path), "--prompts")
+    lines = [json.loads(line) for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]
+    assert len(lines) == 24
+    assert {line["id"] for line in lines} == {f"regimes-0:{t}" for t in range(8)}
+    page = (tmp_path / "page.html").stat().st_size
+    call("run", "regimes", "--option", "n_steps=8", "--out", str(tmp_path / "bare"))
+    assert page > (tmp_path / "bare" / "page.html").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["compare", "--cells", "zero_shot"], "name a task"),
+        (["compare", "weahter", "--cells", "zero_shot"], "did you mean 'weather'"),
+        (["compare", "regimes", "--cells", "zero_shot", "--cell-option", "k=3"], "say of which cell"),
+        (["compare", "regimes", "--config", "nowhere.toml"], "no configuration file"),
+        (["sweep", "regimes", "--memory-budget", "128,many"], "is not a list"),
+        (["sweep", "regimes", "--memory-budget", "5"], "too small"),
+        (["report", "nowhere"], "no result at"),
+    ],
+)
+def test_what_cannot_work_says_why(args: list[str], said: str) -> None:
+    with pytest.raises(Exception, match=said):
+        CliRunner().invoke(app, args, catch_exceptions=False)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+
+import rnnprog
+from rnnprog.errors import ConfigurationError
+from rnnprog.module import RecurrentModule
+from rnnprog.optimizers import Budget, GepaTuner, Objective
+from rnnprog.optimizers.data import items_of
+from rnnprog.optimizers.gepa import WalkAdapter
+from rnnprog.optimizers.planted import planted_lm, planted_sequences, rightness
+from rnnprog.optimizers.spending import Purse
+from rnnprog.tasks import load_task
+
+SEQUENCES = planted_sequences(6, steps=3)
+
+
+def adapter(student: RecurrentModule, metric: Any = "accuracy") -> WalkAdapter:
+    return WalkAdapter(student, Objective(metric), Purse(Budget()), concurrency=2)
+
+
+def test_reflection_sees_every_phase_at_the_turning_points_of_the_whole_walk(student: RecurrentModule) -> None:
+    seam = adapter(student)
+    items = list(items_of(SEQUENCES[:2]))
+    batch = seam.evaluate(items, {"rewriter": "Rewrite the notes. Keep a calibration line."}, capture_traces=True)
+    shown = seam.make_reflective_dataset({}, batch, ["predictor", "reflector", "rewriter"])
+    assert set(shown) == {"predictor", "reflector", "rewriter"}
+    for records in shown.values():
+        assert len(records) == 2
+        for record in records:
+            json.dumps(record)
+            assert "steps right" in record["Inputs"]["walk"]
+            assert record["Generated Outputs"]
+    walks = [trace.records for _, trace, _ in batch.trajectories]
+    wrong = [(i, t) for i, walk in enumerate(walks) for t, r in enumerate(walk) if r.prediction != r.target]
+    first = next(t for i, t in wrong if i == wrong[0][0])
+    text = shown["rewriter"][wrong[0][0]]["Feedback"]
+    assert f"Step {first} was wrong" in text
+    assert "critique:" in text
+    assert "calibration strength" in text
+
+
+def test_scores_are_those_of_a_walk_by_hand(student: RecurrentModule) -> None:
+    batch = adapter(student).evaluate(list(items_of(SEQUENCES)), {})
+    by_hand = [
+        sum(o == s.target for o, s in zip(student(steps=q.steps).outputs, q.steps, strict=True)) / len(q.steps)
+        for q in SEQUENCES
+    ]
+    assert batch.scores == pytest.approx(by_hand)
+    assert batch.trajectories is None
+
+
+def test_a_walk_that_breaks_off_is_scored_zero_and_explained(student: RecurrentModule) -> None:
+    def broken(*_: Any) -> float:
+        raise RuntimeError("the metric broke")
+
+    seam = adapter(student, broken)
+    batch = seam.evaluate(list(items_of(SEQUENCES[:1])), {}, capture_traces=True)
+    assert batch.scores == [0.0]
+    shown = seam.make_reflective_dataset({}, batch, ["predictor"])
+    assert "the metric broke" in shown["predictor"][0]["Feedback"]
+    assert "the metric broke" in seam.entries[0].error
+
+
+def test_it_finds_better_texts_and_books_every_call(student: RecurrentModule, tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    student.set_lm(planted_lm(log=log, restless=True))
+    before = student.dump_state()
+    program: Any = GepaTuner("accuracy", metric_calls=60, concurrency=2).compile(
+        student, trainset=SEQUENCES[:3], valset=SEQUENCES[3:]
+    )
+    assert rightness(program.candidate_programs[0]["candidate"].instructions) > rightness({})
+    assert len(log.read_text().splitlines()) == program.ledger.spent.calls
+    assert student.dump_state() == before
+    scores = [row["score"] for row in program.candidate_programs]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_budget_is_a_hard_stop(student: RecurrentModule, tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    student.set_lm(planted_lm(log=log, restless=True))
+    program: Any = GepaTuner("accuracy", metric_calls=500, budget=Budget(calls=120)).compile(
+        student, trainset=SEQUENCES[:3], valset=SEQUENCES[3:]
+    )
+    assert len(log.read_text().splitlines()) <= 120
+    assert program.candidate_programs
+    with pytest.raises(ConfigurationError, match="before the student itself was judged"):
+        GepaTuner("accuracy", budget=Budget(calls=5)).compile(student, trainset=SEQUENCES[:3], valset=SEQUENCES[3:])
+
+
+def test_the_embedded_model_gets_its_documented_orders() -> None:
+    data = load_task("regimes", n_sequences=4, n_steps=8, n_changes=0)
+    program = RecurrentModule(data.task)
+    program.set_lm(rnnprog.embedded_lm())
+    found: Any = GepaTuner("accuracy", metric_calls=14, concurrency=2).compile(
+        program, trainset=data.sequences[:2], valset=data.sequences[2:]
+    )
+    assert found.candidate_programs
+
+
+def test_without_a_model_it_says_so() -> None:
+    with dspy.context(lm=None), pytest.raises(ConfigurationError, match="no model to reflect with"):
+        GepaTuner("accuracy").compile(RecurrentModule("a -> b"), trainset=SEQUENCES[:3], valset=SEQUENCES[3:])
