@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
-.PHONY: demo test check bench wheel-test clean test-latent latent-demo
+.PHONY: demo test check exam bench wheel-test clean test-latent latent-demo
 .DEFAULT_GOAL := test
 
 $(DEMO_STAMP): pyproject.toml
@@ -30,6 +30,11 @@ check: $(STAMP)  ## format, lint, types, import levels
 	$(BIN)/ruff check .
 	$(BIN)/mypy rnnprog tests
 	$(BIN)/lint-imports
+
+exam: $(STAMP)  ## all cells on three tasks with the embedded stand-in: results and pages under runs/exam
+	$(BIN)/rnnprog compare weather --cells all --limit 100 --out runs/exam/weather
+	$(BIN)/rnnprog compare sp500 --cells all --limit 100 --out runs/exam/sp500
+	$(BIN)/rnnprog compare regimes --cells all --option n_sequences=12 --option n_steps=30 --prompts --out runs/exam/regimes
 
 bench: $(STAMP)  ## ratios, side by side in one run
 	$(BIN)/python -m benchmarks

@@ -61,7 +61,7 @@ def look_levels(alpha: float, fractions: tuple[float, ...]) -> tuple[float, ...]
 
     Example:
         >>> [round(level, 3) for level in look_levels(0.05, (0.5, 1.0))]
-        [0.031, 0.028]
+        [0.031, 0.03]
     """
     spent = [alpha * float(np.log1p((np.e - 1) * f)) for f in fractions]
     bounds: list[float] = []

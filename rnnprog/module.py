@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Union, cast
+from typing import Any, cast
 
 import dspy
-from pydantic import JsonValue
 
+from rnnprog.asking import Asked, outcome_feedback
 from rnnprog.cells.base import Cell, make_cell
+from rnnprog.cells.parameters import SettingsBox
 from rnnprog.effects import Effects, adrive, drive
-from rnnprog.errors import ConfigurationError, DataError, LMUnavailableError
-from rnnprog.feedback import FeedbackSource, Label, label_feedback
+from rnnprog.errors import ConfigurationError, DataError
+from rnnprog.feedback import FeedbackSource, Label
+from rnnprog.lm.roles import assign_lms, require_lm, shared_lm
+from rnnprog.loading import load_parts
 from rnnprog.memory import Memory
-from rnnprog.recording import FailurePolicy, Recording
+from rnnprog.recording import FailurePolicy, Recording, WalkSettings
 from rnnprog.signatures import TaskLike
-from rnnprog.signatures.text import to_json
 from rnnprog.state import Pending, State
+from rnnprog.state_io import freeze_state, thaw_state
 from rnnprog.steps import StepLike, as_steps
-from rnnprog.trace import Failure, Feedback, Fields, Step, Update
+from rnnprog.trace import Feedback, Fields, Step, Update
 from rnnprog.walk import Walk
 
 __all__ = ["Asked", "RecurrentModule"]
 
 DEFAULT_CELL = "reflective"
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """An answer to one observation.
-
-    Attributes:
-        id: key to tell the outcome by.
-        outputs: typed outputs by field; ``None`` if there was no usable answer. Also readable as attributes.
-        failure: why there is none.
-    """
-
-    id: str
-    outputs: Fields | None
-    failure: Failure | None = None
-
-    def __getattr__(self, name: str) -> JsonValue:
-        outputs = self.__dict__.get("outputs") or {}
-        if name in outputs:
-            return outputs[name]  # type: ignore[no-any-return]
-        raise AttributeError(f"the answer has no output {name!r}; it has {sorted(outputs)}")
 
 
 class RecurrentModule(dspy.Module):
@@ -59,6 +36,11 @@ class RecurrentModule(dspy.Module):
     Call it with the steps of one sequence to walk them all, or use :meth:`ask` and :meth:`tell` to go one observation
     at a time with outcomes that come late, out of order or never. The state of a walk is a value that is passed in
     and returned; the module itself never changes, so one module serves any number of threads and sequences.
+
+    Saved with the program are its prompts, demos and models, the cell's settings, a learned initial memory, and
+    ``walking`` (recording, failures, learning). The source of feedback is not: it belongs to the place where the
+    program runs, where labels may come later or from elsewhere than where it was tuned. Give it when you build the
+    program to load into; a judge's prompt is saved.
 
     Args:
         cell: what predicts and learns; a task signature stands for the reflective cell on that task.
@@ -95,9 +77,28 @@ class RecurrentModule(dspy.Module):
             raise ConfigurationError(f"{sorted(settings)} are settings of a cell; give them to the cell itself")
         self.cell = cast(Cell, cell) if isinstance(cell, Cell) else make_cell(DEFAULT_CELL, cell, **settings)
         self.feedback = feedback if feedback is not None else Label()
-        self.recording = recording or Recording()
-        self.failures = failures or FailurePolicy()
-        self.learning = learning
+        self.walking = SettingsBox(
+            WalkSettings(recording=recording or Recording(), failures=failures or FailurePolicy(), learning=learning)
+        )
+
+    @property
+    def recording(self) -> Recording:
+        """Which carries the trace holds."""
+        return self.walking.value.recording
+
+    @property
+    def failures(self) -> FailurePolicy:
+        """What happens to steps without a usable answer."""
+        return self.walking.value.failures
+
+    @property
+    def learning(self) -> bool:
+        """Whether the carry may change."""
+        return self.walking.value.learning
+
+    @learning.setter
+    def learning(self, learns: bool) -> None:
+        self.walking.value = self.walking.value.model_copy(update={"learning": learns})
 
     def forward(
         self,
@@ -201,8 +202,9 @@ class RecurrentModule(dspy.Module):
 
     def walk(self, state: State) -> Walk:
         """Return a walk that goes on from ``state``; for runners, which drive many of them."""
-        self._require_lm()
-        return Walk(self.cell, self.feedback, state, self.recording, self.failures, learning=self.learning)
+        require_lm(self)
+        how = self.walking.value
+        return Walk(self.cell, self.feedback, state, how.recording, how.failures, learning=how.learning)
 
     def _walk(
         self, steps: Iterable[StepLike], memory: Memory | str | None, state: State | None, sequence: str
@@ -240,23 +242,11 @@ class RecurrentModule(dspy.Module):
     def _telling(self, state: State, id: str, outcome: Any) -> tuple[Walk, Effects[Update | None]]:
         pending = state.waiting(id)
         walk = self.walk(state)
-        return walk, _tell(walk, id, pending, self._feedback(outcome, pending) if pending else None)
-
-    def _feedback(self, outcome: Any, pending: Pending) -> Feedback:
-        if isinstance(outcome, Feedback):
-            return outcome
-        task = self.cell.task
-        by_field = isinstance(outcome, Mapping) and (len(task.outputs) > 1 or set(outcome) == set(task.outputs))
-        values = outcome if by_field else {task.outputs[0]: outcome}
-        try:
-            typed = task.validate({name: to_json(value) for name, value in values.items()})
-            return label_feedback(task, pending.outputs, typed)
-        except ValueError as error:
-            raise DataError(f"the outcome {outcome!r} does not fit the task: {error}") from error
+        return walk, _tell(walk, id, pending, outcome_feedback(self.cell.task, pending, outcome) if pending else None)
 
     def describe(self) -> Fields:
         """Return what this program is, as JSON, for traces and reports."""
-        return {**self.cell.describe(), "feedback": self.feedback.describe(), "learning": self.learning}
+        return {**self.cell.describe(), "feedback": self.feedback.describe(), "learning": self.walking.value.learning}
 
     def get_lm(self) -> dspy.LM:
         """Return the one model that all phases use; after a load, models that were saved equal count as one.
@@ -264,15 +254,7 @@ class RecurrentModule(dspy.Module):
         Raises:
             ValueError: the phases use different models.
         """
-        lms = {name: predictor.lm for name, predictor in self.named_predictors()}
-        distinct: list[Any] = []
-        for lm in lms.values():
-            if not any(lm is known or _same(lm, known) for known in distinct):
-                distinct.append(lm)
-        if len(distinct) > 1:
-            models = {name: getattr(lm, "model", lm) for name, lm in lms.items()}
-            raise ValueError(f"the phases use different models: {models}; there is no single one to return")
-        return distinct[0] if distinct else None
+        return shared_lm(self)
 
     def set_lms(self, **by_phase: dspy.LM) -> None:
         """Give phases models of their own, e.g. ``set_lms(predictor=small, reflector=large, rewriter=large)``.
@@ -282,17 +264,7 @@ class RecurrentModule(dspy.Module):
         Raises:
             ConfigurationError: a phase that this program does not have.
         """
-        phases = {
-            name: part
-            for owner in (self.cell, self.feedback)
-            for name, part in vars(owner).items()
-            if isinstance(part, dspy.Module)
-        }
-        unknown = sorted(set(by_phase) - set(phases))
-        if unknown:
-            raise ConfigurationError(f"no phase {unknown} in this program; it has {sorted(phases)}")
-        for phase, lm in by_phase.items():
-            phases[phase].set_lm(lm)
+        assign_lms((self.cell, self.feedback), by_phase)
 
     def load_state(self, state: dict[str, Any], *, allow_unsafe_lm_state: bool = False) -> None:
         """Take over a saved state, all of it or nothing.
@@ -306,36 +278,11 @@ class RecurrentModule(dspy.Module):
         Raises:
             ConfigurationError: the state is of another program, or of a newer version.
         """
-        names = [name for name, _ in self.named_parameters()]
-        unknown = sorted(set(state) - set(names) - {"metadata"})
-        missing = [name for name in names if name not in state]
-        if unknown or len(missing) == len(names):
-            raise ConfigurationError(
-                f"this is the state of another program, or of a newer version: it has {sorted(state)}, "
-                f"here are {names}; build the same program, or upgrade rnnprog"
-            )
-        if missing:
-            _logger.warning("the saved state has no %s; these parts stay as they were built", ", ".join(missing))
-        for module in (self.deepcopy(), self):  # a trial run first, so that a bad file changes nothing
-            for name, part in module.named_parameters():
-                if name in missing:
-                    continue
-                if isinstance(part, dspy.Module):
-                    part.load_state(state[name], allow_unsafe_lm_state=allow_unsafe_lm_state)
-                else:
-                    part.load_state(state[name])
-            module.initial()
+        load_parts(self, state, allow_unsafe_lm_state=allow_unsafe_lm_state)
 
     def freeze(self, state: State) -> str:
         """Return a state as JSON text, pending predictions included, so that it survives the process."""
-        pending = [
-            {"id": id, "t": p.t, "step": p.step.model_dump(mode="json"), "outputs": p.outputs, "due": _dump_due(p.due)}
-            for id, p in state.pending
-        ]
-        carry = self.cell.dump_carry(state.carry)
-        return json.dumps(
-            {"sequence": state.sequence, "t": state.t, "carry": carry, "pending": pending}, ensure_ascii=False
-        )
+        return freeze_state(self.cell, state)
 
     def thaw(self, frozen: str) -> State:
         """Return the state that :meth:`freeze` wrote.
@@ -343,45 +290,10 @@ class RecurrentModule(dspy.Module):
         Raises:
             DataError: the text is not a frozen state.
         """
-        try:
-            data = json.loads(frozen)
-            pending = tuple(
-                (p["id"], Pending(p["t"], Step.model_validate(p["step"]), p["outputs"], _load_due(p["due"])))
-                for p in data["pending"]
-            )
-            return State(data["sequence"], self.cell.load_carry(data["carry"]), data["t"], pending)
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"not a frozen state: {error!r}") from error
-
-    def _require_lm(self) -> None:
-        if dspy.settings.lm is not None:
-            return
-        without = [name for name, predictor in self.named_predictors() if predictor.lm is None]
-        if without:
-            raise LMUnavailableError(
-                f"no language model for {', '.join(without)}; call dspy.configure(lm=dspy.LM('openai/gpt-4o-mini')), "
-                "program.set_lm(...), or for an offline trial program.set_lm(rnnprog.embedded_lm())"
-            )
+        return thaw_state(self.cell, frozen)
 
 
 def _tell(walk: Walk, id: str, pending: Pending | None, feedback: Feedback | None) -> Effects[Update | None]:
     if pending is None:
         return None
     return (yield from walk.tell(id, pending, feedback))
-
-
-def _same(one: Any, other: Any) -> bool:
-    if one is None or other is None:
-        return False
-    try:
-        return bool(type(one) is type(other) and one.dump_state() == other.dump_state())
-    except Exception:
-        return False
-
-
-def _dump_due(due: Union[int, float, datetime, None]) -> JsonValue:
-    return {"date": due.isoformat()} if isinstance(due, datetime) else due
-
-
-def _load_due(due: Any) -> Union[int, float, datetime, None]:
-    return datetime.fromisoformat(due["date"]) if isinstance(due, dict) else due

@@ -1,4 +1,4 @@
-"""What a walk writes down, and what it does with failed steps: two values handed to the module."""
+"""How a module walks: what it writes down, what it does with failed steps, whether it learns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rnnprog.memory import Value
 
-__all__ = ["FailurePolicy", "Recording"]
+__all__ = ["FailurePolicy", "Recording", "WalkSettings"]
 
 
 class Recording(Value):
@@ -39,3 +39,17 @@ class FailurePolicy(Value):
 
     on_step: Literal["record", "raise"] = "record"
     give_up_after: int = Field(default=10, ge=1)
+
+
+class WalkSettings(Value):
+    """How a module walks; saved with the program.
+
+    Attributes:
+        recording: which carries the trace holds.
+        failures: what happens to steps without a usable answer.
+        learning: with ``False`` the carry never changes.
+    """
+
+    recording: Recording = Recording()
+    failures: FailurePolicy = FailurePolicy()
+    learning: bool = True

@@ -69,7 +69,7 @@ class Task:
                 checked = adapter.validate_python(value.strip() if isinstance(value, str) else value)
             except ValidationError as error:
                 raise ValueError(f"output {name!r} = {value!r}: {error.errors()[0]['msg']}") from error
-            if isinstance(checked, float) and not math.isfinite(checked):
+            if not _finite(adapter.dump_python(checked)):  # as JSON, a NaN in a list is null and gone
                 raise ValueError(f"output {name!r} = {value!r}: not a finite number")
             typed[name] = to_json(checked)
         return typed
@@ -156,6 +156,15 @@ def _check_output_type(name: str, annotation: Any) -> None:
         raise ConfigurationError(
             f"output {name!r}: type {_type_name(annotation)} has no JSON form; {way_out}"
         ) from error
+
+
+def _finite(value: Any) -> bool:
+    """Return whether every number in plain data, at any depth, is finite."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_finite, value.values()))
+    return all(map(_finite, value)) if isinstance(value, (list, tuple, set, frozenset)) else True
 
 
 def _type_name(annotation: Any) -> str:

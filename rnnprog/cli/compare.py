@@ -15,6 +15,7 @@ __all__ = ["compare_command"]
 _DATA = "Your own data"
 _MODEL = "Model"
 _EXAM = "Exam"
+_JUDGE = "Scoring by a judge, after the walks"
 _LIMITS = "What it may cost"
 _OUT = "Output"
 
@@ -34,7 +35,10 @@ def compare_command(
         Optional[int], typer.Option(min=1, help="Memory budget in tokens [512].", rich_help_panel=_EXAM)
     ] = None,
     delay: Annotated[
-        Optional[float], typer.Option(min=0, help="Steps until a label arrives [0].", rich_help_panel=_EXAM)
+        Optional[float], typer.Option(min=0, help="How long until a label arrives [0].", rich_help_panel=_EXAM)
+    ] = None,
+    delay_by: Annotated[
+        Optional[str], typer.Option(help="What the delay counts: steps, time or days [steps].", rich_help_panel=_EXAM)
     ] = None,
     warm_start: Annotated[
         Optional[float],
@@ -75,6 +79,16 @@ def compare_command(
         Optional[list[str]],
         typer.Option(metavar="NAME=VALUE", help="Argument of dspy.LM, e.g. temperature=0.7.", rich_help_panel=_MODEL),
     ] = None,
+    judge: Annotated[
+        Optional[str], typer.Option(metavar="KIND", help="match or alignment.", rich_help_panel=_JUDGE)
+    ] = None,
+    judge_lm: Annotated[
+        Optional[str], typer.Option(metavar="NAME", help="The judge, named as --lm is.", rich_help_panel=_JUDGE)
+    ] = None,
+    judge_top_k: Annotated[
+        Optional[int],
+        typer.Option(min=1, help="Entries of a ranked answer that count; for match.", rich_help_panel=_JUDGE),
+    ] = None,
     concurrency: Annotated[
         Optional[int], typer.Option(min=1, help="Walks in flight [8].", rich_help_panel=_LIMITS)
     ] = None,
@@ -102,6 +116,7 @@ def compare_command(
 ) -> None:
     """Walk several cells over the same data with the same model and budget, and say what memory gained and cost."""
     from rnnprog.cli.examining import Sitting, by_cell
+    from rnnprog.cli.judging import judge_of
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     given = {**options(option or [], "--option"), **{name: value for name, value in columns.items() if value}}
@@ -112,6 +127,7 @@ def compare_command(
         "seeds": seeds,
         "budget": budget,
         "delay": delay,
+        "delay_by": delay_by,
         "warm_start": warm_start,
         "metric": metric,
         "limit": limit,
@@ -126,7 +142,7 @@ def compare_command(
         "max_usd": max_usd,
         "prompts": prompts,
     }
-    sitting = Sitting(flags, config, out, quiet=as_json)
+    sitting = Sitting(flags, config, out, quiet=as_json, judge=judge_of(judge, judge_lm, judge_top_k))
     told = sitting.estimate()
     if not only_estimate:
         raise typer.Exit(sitting.walk())

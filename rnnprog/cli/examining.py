@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,19 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from rnnprog.cli.judging import Judge
 from rnnprog.cli.models import model
 from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate import (
     ExamProgress,
+    Frame,
     Quiet,
     Store,
     all_cells,
     estimate,
-    examine,
     frame_of,
     read_toml,
+    sit,
     split_settings,
 )
 from rnnprog.exam_result import ExamResult, write_exam
@@ -50,9 +53,18 @@ class Sitting:
         config: a TOML file with further settings.
         out: folder; by default one under ``runs`` that is named after task and configuration.
         quiet: print one JSON object and nothing else.
+        judge: scores the finished exam, given the result and the folder for its texts.
     """
 
-    def __init__(self, flags: Mapping[str, Any], config: Path | None, out: Path | None, *, quiet: bool) -> None:
+    def __init__(
+        self,
+        flags: Mapping[str, Any],
+        config: Path | None,
+        out: Path | None,
+        *,
+        quiet: bool,
+        judge: Judge | None = None,
+    ) -> None:
         given = {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
         given.update({name: value for name, value in flags.items() if value is not None})
         if "task" not in given:
@@ -62,13 +74,18 @@ class Sitting:
         budgets = given.pop("memory_budgets", None)
         self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))
         self.console = Console(stderr=quiet)
-        self.quiet = quiet
+        self.quiet, self.judge = quiet, judge
         self.out = out or Path("runs") / f"{Path(self.config.data.task).stem}-{self.config.digest()[:8]}"
         self.lm = model(self.config.model, [f"{n}={json.dumps(v)}" for n, v in self.config.model_options.items()])
 
+    @cached_property
+    def frame(self) -> Frame:
+        """What the exam stands on; loading it loads the data."""
+        return frame_of(self.config, self.lm)
+
     def estimate(self) -> dict[str, Any]:
         """Say what the exam will cost; returns it as JSON."""
-        frame = frame_of(self.config, self.lm)
+        frame = self.frame
         found = estimate(frame, Store(self.out))
         total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
         usd = None if any(arm.usd is None for arm in found) else sum(arm.usd or 0.0 for arm in found)
@@ -88,14 +105,16 @@ class Sitting:
         """Sit the exam, write and print its result; returns the exit code."""
         watch = not self.quiet and self.console.is_terminal
         watcher = ExamProgress(self.console) if watch else Quiet()
-        exam = examine(self.config, self.lm, out=self.out, running=self.running, watcher=watcher)
+        exam = sit(self.frame, out=self.out, running=self.running, watcher=watcher)
+        if self.judge is not None and exam.steps:
+            exam = self.judge(exam, self.out)
         path = write_exam(exam, self.out)
         page = build(_page_source(exam, path), self.out / "page.html") if exam.steps else None
         if self.quiet:
             print(json.dumps({**summary_of(exam), "files": {"result": str(path), "page": str(page or "")}}))
         else:
             print_exam(exam, self.console)
-            self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False)
+            self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False, soft_wrap=True)
         if exam.config.get("stopped") == "interrupted":
             return EXIT_INTERRUPTED
         return 0 if exam.config.get("complete") else EXIT_INCOMPLETE
@@ -163,7 +182,9 @@ def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
     said = {c.arm: c for c in exam.comparisons}
     drawn = RichTable(title="Results", title_justify="left", box=None, pad_edge=False, header_style="dim")
     drawn.add_column("arm", no_wrap=True)
-    for name in (f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", "failed"):
+    failed = any(row.failed for row in rows)
+    names = [f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", *(["failed"] if failed else [])]
+    for name in names:
         drawn.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         c = said.get(row.label)
@@ -178,7 +199,7 @@ def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
             numbers.p_value(c.p_corrected) if c else "",
             numbers.count(row.calls) if asked else "",
             numbers.count(row.tokens) if asked else "",
-            f"{row.failed:,}",
+            *([f"{row.failed:,}"] if failed else []),
         ]
         style = {"floor": "dim", "control": "italic"}.get(row.role, "")
         drawn.add_row(Text(row.label), *(Text(cell) for cell in cells), style=style)

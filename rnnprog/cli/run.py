@@ -12,6 +12,7 @@ from rnnprog.cli.models import EMBEDDED, model, options
 if TYPE_CHECKING:
     from rnnprog.module import RecurrentModule
     from rnnprog.tasks import TaskData
+    from rnnprog.trace import Result
 
 __all__ = ["run_command"]
 
@@ -84,10 +85,16 @@ def run_command(
     if control and not arms[cell].interrupted:
         arms[CONTROL] = walker.walk(_control(program, cell), keep=False)
     walker.tell(arms, embedded=lm == EMBEDDED)
-    if arms[cell].interrupted:
-        raise typer.Exit(130)
-    if all(trace.error and not trace.records for trace in arms[cell].traces):
-        raise typer.Exit(1)
+    if code := _exit_code(arms[cell]):
+        raise typer.Exit(code)
+
+
+def _exit_code(result: Result) -> int:
+    """Return what a script should know: 130 interrupted, 3 a model could not be used, 1 another error."""
+    if result.interrupted:
+        return 130
+    errors = [trace.error for trace in result.traces if trace.error]
+    return 3 if any(error.startswith("LMUnavailableError") for error in errors) else 1 if errors else 0
 
 
 def _task(

@@ -81,7 +81,7 @@ class Walker:
         lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
         errors = {trace.sequence: trace.error for trace in main.traces if trace.error}
         if self.quiet:
-            files = {"trace": str(self.out / "trace.jsonl"), "page": str(page)} if self.out else {}
+            files = {"trace": str(self.out / "trace.jsonl"), "page": str(page or "")} if self.out else {}
             told: dict[str, Any] = {"task": self.task.describe(), "model": self.lm.model, "arms": lines}
             print(json.dumps({**told, "errors": errors, "interrupted": main.interrupted, "files": files}))
             return
@@ -96,7 +96,8 @@ class Walker:
         for sequence, error in errors.items():
             self.console.print(f"sequence {sequence} ended early: {error}", style="red", markup=False)
         if self.out is not None:
-            self.console.print(f"trace: {self.out / 'trace.jsonl'}\npage:  {page}", markup=False, highlight=False)
+            where = f"trace: {self.out / 'trace.jsonl'}" + (f"\npage:  {page}" if page else "")
+            self.console.print(where, markup=False, highlight=False)
 
     def _page(self, arms: Mapping[str, Result], floors: Mapping[str, Result], *, embedded: bool) -> Path | None:
         walked = {label: result for label, result in arms.items() if any(trace.records for trace in result.traces)}

@@ -7,8 +7,9 @@ from rnnprog.evaluate.arms import all_cells
 from rnnprog.evaluate.caps import CapReached
 from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
 from rnnprog.evaluate.estimate import ArmEstimate, estimate
-from rnnprog.evaluate.examine import examine
+from rnnprog.evaluate.examine import examine, sit
 from rnnprog.evaluate.frame import Frame, frame_of
+from rnnprog.evaluate.judging import judge_exam
 from rnnprog.evaluate.store import Store
 from rnnprog.evaluate.watch import ExamProgress, Quiet, Watcher
 
@@ -28,6 +29,8 @@ __all__ = [
     "estimate",
     "examine",
     "frame_of",
+    "judge_exam",
     "read_toml",
+    "sit",
     "split_settings",
 ]

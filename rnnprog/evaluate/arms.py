@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from rnnprog.cells.base import cell_names, make_cell
@@ -58,6 +59,8 @@ def program_of(spec: ArmSpec, task: Task, config: ExamConfig) -> RecurrentModule
 
 def feedback_of(config: ExamConfig) -> Label:
     """Return the source of labels, with the exam's delay."""
+    if config.delay_by == "days":
+        return Label(delay=timedelta(days=config.delay))
     if config.delay_by == "time":
         return Label(delay=config.delay, by="time")
     return Label(delay=int(config.delay))

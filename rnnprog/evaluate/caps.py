@@ -22,7 +22,8 @@ class Gate:
     Calls are counted when they come back. As long as calls in flight could use up what is left of ``max_calls``,
     others wait for them, so the number of calls that reach the model is never above it, unless an adapter asks
     again within one call. Tokens and money are known only afterwards: calls in flight when such a cap is reached
-    finish and are paid. Answers from dspy's cache count nothing.
+    finish and are paid. Answers from dspy's cache count nothing, but once a cap is reached nothing is asked any more:
+    whether the cache holds an answer is only known afterwards.
 
     Args:
         running: the caps.

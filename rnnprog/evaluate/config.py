@@ -59,8 +59,9 @@ class ExamConfig(Value):
         model_options: its settings.
         seeds: repetitions; what differs between them is said in the result.
         budget: memory budget in tokens of every arm that has one.
-        delay: steps after which a label arrives, or a time in the unit of the steps where ``delay_by`` is ``time``.
-        delay_by: what ``delay`` counts.
+        delay: how long after the prediction a label arrives.
+        delay_by: what ``delay`` counts: ``steps``; ``time`` in the unit of the steps' own times, where these are
+            numbers; ``days`` where they are dates.
         warm_start: share of the data, the earliest, that every arm learns from before it is scored, 0 to 0.9.
         metric: what decides; by default the task's first.
         floors: rules without a model to show beside; by default the task's.
@@ -82,7 +83,7 @@ class ExamConfig(Value):
     seeds: int = Field(default=1, ge=1)
     budget: int = Field(default=512, ge=1)
     delay: float = Field(default=0, ge=0)
-    delay_by: Literal["steps", "time"] = "steps"
+    delay_by: Literal["steps", "time", "days"] = "steps"
     warm_start: float = Field(default=0.0, ge=0.0, le=0.9)
     metric: str | None = None
     floors: tuple[str, ...] | None = None
@@ -98,7 +99,7 @@ class ExamConfig(Value):
         if self.control not in labels:
             raise ValueError(f"the control {self.control!r} is not among the arms {labels}")
         if self.delay_by == "steps" and not float(self.delay).is_integer():
-            raise ValueError(f"a delay of {self.delay} steps is not whole; use delay_by = 'time' for a time")
+            raise ValueError(f"a delay of {self.delay} steps is not whole; use delay_by = 'time' or 'days' for a time")
         return self
 
     @classmethod

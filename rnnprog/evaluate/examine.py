@@ -9,7 +9,7 @@ import dspy
 from rnnprog.evaluate.caps import Gate, check_priced
 from rnnprog.evaluate.config import ExamConfig, Running
 from rnnprog.evaluate.estimate import price_of
-from rnnprog.evaluate.frame import frame_of
+from rnnprog.evaluate.frame import Frame, frame_of
 from rnnprog.evaluate.prompt_files import write_prompts
 from rnnprog.evaluate.seeds import model_of
 from rnnprog.evaluate.store import Store
@@ -19,7 +19,7 @@ from rnnprog.evaluate.watch import Quiet, Watcher
 from rnnprog.exam_result import ExamResult
 from rnnprog.tasks import TaskData
 
-__all__ = ["examine"]
+__all__ = ["examine", "sit"]
 
 
 def examine(
@@ -60,13 +60,19 @@ def examine(
         >>> [(arm.label, arm.role) for arm in result.arms][:2]
         [('zero_shot', 'arm'), ('empty_memory', 'control')]
     """
+    return sit(frame_of(config, lm, data), out=out, running=running, watcher=watcher)
+
+
+def sit(
+    frame: Frame, *, out: str | Path | None = None, running: Running | None = None, watcher: Watcher | None = None
+) -> ExamResult:
+    """Walk an exam whose data are loaded already, as after :func:`~rnnprog.evaluate.estimate`; see :func:`examine`."""
     running, watcher = running or Running(), watcher or Quiet()
-    frame = frame_of(config, lm, data)
     if running.max_usd is not None:
         check_priced(running, price_of(frame.lm))
     store = None if out is None else Store(out)
     if store is not None:
-        store.claim({**config.shared(), "rnnprog": versions()["rnnprog"]}, frame.made())
+        store.claim({**frame.config.shared(), "rnnprog": versions()["rnnprog"]}, frame.made())
     watcher.begin({entrant.label: frame.steps for entrant in frame.asked}, frame.metrics[0])
     seeds = frame.seeds
     models = {s: model_of(frame.lm, s, seeds) if frame.lm is not None else None for s in seeds.numbers}

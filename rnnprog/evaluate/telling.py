@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
@@ -14,7 +15,7 @@ from rnnprog.evaluate.store import Kept, WalkKey
 from rnnprog.evaluate.walking import Walked
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
 from rnnprog.lm.embedded import EMBEDDED_MODEL
-from rnnprog.statistics import Rules
+from rnnprog.statistics import Comparison, Rules
 from rnnprog.trace import Fields, Result, Trace, Usage
 
 __all__ = ["STAND_IN", "told_of", "versions"]
@@ -42,15 +43,17 @@ def told_of(walked: Walked, frame: Frame) -> ExamResult:
         arms.append(Arm(label=entrant.label, role=entrant.role, runs=tuple(runs), figures=figures))
         if entrant.role != "floor" and runs:
             scores[entrant.label] = scores_of(runs, metric, frame.seeds.data)
+    alike = _alike(arms, config.control)
     horizon = int(config.delay) + 1 if config.delay_by == "steps" else 1
+    found = comparisons(scores, config.control, Rules(alpha=config.alpha, horizon=horizon))
     return ExamResult(
         task=frame.data.name,
         metric=MetricSpec.of(metric),
         arms=tuple(arms),
-        comparisons=comparisons(scores, config.control, Rules(alpha=config.alpha, horizon=horizon)),
+        comparisons=found,
         config=_settings(walked, frame),
         versions=versions(),
-        note=" ".join(_notes(walked, frame)),
+        note=" ".join([*_notes(walked, frame), *_hopeless(found), *alike]),
     )
 
 
@@ -134,3 +137,29 @@ def _notes(walked: Walked, frame: Frame) -> list[str]:
             f"count; the first: {first.arm}, {first.sequence}: {kept.trace.error}"
         )
     return notes
+
+
+def _alike(arms: list[Arm], control: str) -> list[str]:
+    """Return a remark on arms that answered as the control did at every step, if there are any."""
+    said = {arm.label: [r.prediction for run in arm.runs for r in run.result.records] for arm in arms}
+    like = said.get(control)
+    same = [arm.label for arm in arms if arm.role == "arm" and like and said[arm.label] == like]
+    if not same:
+        return []
+    told = f"{', '.join(same)} answered exactly as {control} at every step: "
+    return [told + "whatever these arms showed the model changed nothing."]
+
+
+def _hopeless(found: tuple[Comparison, ...]) -> list[str]:
+    """Return a remark if no difference, however large, could have passed the test."""
+    ranked = [c for c in found if c.unit == "sequences" and c.test != "mcnemar"]
+    if not ranked:
+        return []
+    n, alpha, tests = ranked[0].n, ranked[0].alpha, ranked[0].comparisons
+    need = math.ceil(math.log2(2 * tests / alpha))  # n signs that all agree have p = 2 / 2**n
+    if n >= need:
+        return []
+    return [
+        f"With {n} sequences and {tests} comparisons no difference, however large, could have passed the test; "
+        f"it takes at least {need} sequences."
+    ]

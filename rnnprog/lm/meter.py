@@ -114,15 +114,7 @@ class Meter:
         """Return seconds, cache hits and money booked so far."""
         return Timing(seconds=dict(self._seconds), cached_calls=dict(self._cached), cost=self._cost)
 
-    def book(
-        self,
-        prompt: int,
-        completion: int,
-        *,
-        cached: bool = False,
-        cost: float | None = None,
-        entry: Mapping[str, Any] | None = None,
-    ) -> None:
+    def book(self, prompt: int, completion: int, *, cached: bool = False, cost: float | None = None) -> None:
         """Book one call to the present phase."""
         with self._lock:
             ledger = self._fresh.setdefault(self._phase, [0, 0, 0])
@@ -133,6 +125,17 @@ class Meter:
                 self._cached[self._phase] = self._cached.get(self._phase, 0) + 1
             elif cost is not None:
                 self._cost = (self._cost or 0.0) + cost
+
+    def tell(
+        self,
+        prompt: int,
+        completion: int,
+        *,
+        cached: bool = False,
+        cost: float | None = None,
+        entry: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell the listeners of a call that was booked."""
         if self.listeners:
             heard = Heard(self.about, self._phase, prompt, completion, cached, cost, entry)
             for listener in self.listeners:
@@ -182,7 +185,9 @@ class _Ear:
             prompt = _count(entry.get("prompt"), *(m.get("content") for m in entry.get("messages") or ()))
         if completion is None:
             completion = _count(*(o.get("text") if isinstance(o, Mapping) else o for o in entry.get("outputs") or ()))
-        self._meter.book(prompt, completion, cached=cached, cost=entry.get("cost"), entry=entry)
+        cost = entry.get("cost")
+        self._meter.book(prompt, completion, cached=cached, cost=cost)
+        self._meter.tell(prompt, completion, cached=cached, cost=cost, entry=entry)
 
 
 class _Forward(UsageTracker):
@@ -196,7 +201,9 @@ class _Forward(UsageTracker):
         return self  # dspy copies trackers into worker threads and loses what the copies hear
 
     def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
-        self._meter.book(usage_entry.get("prompt_tokens") or 0, usage_entry.get("completion_tokens") or 0)
+        used = (usage_entry.get("prompt_tokens") or 0, usage_entry.get("completion_tokens") or 0)
+        self._meter.book(*used)
+        self._meter.tell(*used)
         if self._outer is not None:
             self._outer.add_usage(lm, usage_entry)
 

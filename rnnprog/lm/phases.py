@@ -32,7 +32,13 @@ _SHOWN = 4
 
 def answer(prompt: Prompt) -> dict[str, Any]:
     """Return a value for every field that the prompt asks for."""
-    phases = {"predictor": _predict, "reflector": _reflect, "rewriter": _rewrite, "judge": _judge}
+    phases = {
+        "predictor": _predict,
+        "reflector": _reflect,
+        "rewriter": _rewrite,
+        "judge": _judge,
+        "scorer": _score,
+    }
     special = phases[phase_of(prompt)](prompt)
     return {
         output.name: special[output.name] if output.name in special else _plain(prompt, output)
@@ -156,3 +162,13 @@ def _judge(prompt: Prompt) -> dict[str, Any]:
     told = " ".join(f"{'Met' if met else 'Missed'}: {line.rstrip('.')}." for line, met in verdicts)
     advice = f"Next time meet: {missed[0].rstrip('.')}." if missed else "Nothing to change."
     return {"assessment": neutralise(f"{told} {advice}".strip()), "acceptable": bool(verdicts) and not missed}
+
+
+def _score(prompt: Prompt) -> dict[str, Any]:
+    """Take an answer as right if one of its lines is, letter for letter, a line of the truth; open about it."""
+    said, true = (set(prompt.inputs.get(name, "")[:20_000].splitlines()) for name in ("answer", "truth"))
+    same = bool(said & true)
+    verdict = (
+        f"ALIGNMENT: {100 * same}%" if "ALIGNMENT:" in prompt.instruction else f"VERDICT: {'' if same else 'no '}match"
+    )
+    return {"ruling": f"The lines were compared letter for letter.\n{verdict}"}

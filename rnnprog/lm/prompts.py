@@ -105,6 +105,8 @@ def phase_of(prompt: Prompt) -> str:
         return "rewriter"
     if {"outcome", "cause", "lesson"} <= asked:
         return "reflector"
+    if asked == {"ruling"} and {"counts", "truth"} <= prompt.inputs.keys():
+        return "scorer"
     return "judge" if {"assessment", "acceptable"} <= asked else "predictor"
 
 

@@ -2,6 +2,9 @@
 
 A memory written by the embedded model is plain English; these patterns are all the grammar there is. A sentence
 that fits none of them is somebody else's and is kept as it stands.
+
+Counts fade: once there are many, older steps count half (see ``learning``). So a sentence about everything begins with
+"Lately", and its number of steps is what still counts. "Over all steps", in a memory somebody wrote, reads the same.
 """
 
 from __future__ import annotations
@@ -15,14 +18,14 @@ from typing import Union
 __all__ = ["Average", "Condition", "Last", "Miss", "Rule", "Same", "Statement", "Tally", "read_statement", "rounded"]
 
 Condition = tuple[tuple[str, str], ...]
-"""Field and value pairs that hold together; empty for "over all steps"."""
+"""Field and value pairs that hold together; empty for "lately", whatever was observed."""
 
 _LONGEST = 400
 _FIELD = r"(?:the last )?[A-Za-z_][\w.]*"
 _VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^",;]+?)'
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _PAIR = rf"{_FIELD} (?:is|was) {_VALUE}"
-_HEAD = rf"(?:over all steps, |when (?P<when>{_PAIR}(?: and {_PAIR})*), )?"
+_HEAD = rf"(?:lately, |over all steps, |when (?P<when>{_PAIR}(?: and {_PAIR})*), )?"
 _STEPS = r"(?:steps?|days?|times|cases)"
 _PLAIN = re.compile(r"[\w%/+:-](?:[\w.%/+:-]*[\w%/+:-])?")
 _ONE_PAIR = re.compile(rf"({_FIELD}) (?:is|was) ({_VALUE})(?= and {_FIELD} (?:is|was) |$)", re.IGNORECASE)
@@ -203,7 +206,7 @@ def _conditions(when: Condition) -> str:
 
 
 def _head(when: Condition) -> str:
-    return f"When {_conditions(when)}, " if when else "Over all steps, "
+    return f"When {_conditions(when)}, " if when else "Lately, "
 
 
 def _pairs(text: str | None) -> Condition:

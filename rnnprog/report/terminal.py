@@ -22,6 +22,7 @@ from rnnprog.trace import Result, StepRecord, Trace, Update
 
 __all__ = ["memory_panels", "result_table", "step_panel", "walk_table"]
 
+_NOTHING = "-(empty)"
 _MARKS = {"repaired": ("guard repaired", "yellow"), "kept_old": ("guard kept the old memory", "red")}
 
 
@@ -107,11 +108,10 @@ def result_table(runs: Mapping[str, Source], metric: MetricLike, floors: Mapping
     below = {label: summary(run, metric) for label, run in (floors or {}).items()}
     name = next(iter(lines.values()))["metric"] if lines else "score"
     table = Table(title_justify="left", box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    table.add_column(str(name), justify="right", no_wrap=True)
-    table.add_column("95 % interval", justify="right", no_wrap=True)
-    for heading in ("steps", "failed", "calls", "tokens", "tokens / step"):
-        table.add_column(heading, justify="right")
+    table.add_column("", overflow="fold")
+    # Short enough for a row on one line of 80 columns.
+    for heading in (str(name), "95 %", "steps", "failed", "calls", "tokens", "tokens\nper step"):
+        table.add_column(heading, justify="right", no_wrap=True)
     sources = {**runs, **(floors or {})}
     for label, line in {**lines, **below}.items():
         style = "dim" if label in below else ""
@@ -124,11 +124,17 @@ def result_table(runs: Mapping[str, Source], metric: MetricLike, floors: Mapping
 def diff_text(before: Sequence[str], after: Sequence[str]) -> Text:
     r"""Return two versions of a carry as one text: new lines green after ``+``, lines that are gone red after ``-``.
 
+    A heading that has nothing below it in either version is followed by "(empty)".
+
     Example:
         >>> diff_text(["#Rules", "-old"], ["#Rules", "-new"]).plain
         'Rules\n- old\n+ new'
+        >>> diff_text(["#Facts", "#Rules"], ["#Facts", "#Rules", "-new"]).plain
+        'Facts\n  (empty)\nRules\n+ new'
     """
     told = Text()
+    bare = _bare(before) & _bare(after)
+    before, after = _marked(before, bare), _marked(after, bare)
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for _, start, end, begin, stop in matcher.get_opcodes():
         same = before[start:end] == after[begin:stop]
@@ -139,11 +145,25 @@ def diff_text(before: Sequence[str], after: Sequence[str]) -> Text:
     return told if told.plain else Text("(empty)", style="dim")
 
 
+def _bare(lines: Sequence[str]) -> set[str]:
+    """Return the headings with nothing below them."""
+    following = [*lines[1:], HEADING]
+    return {line for line, after in zip(lines, following, strict=False) if _heading(line) and _heading(after)}
+
+
+def _marked(lines: Sequence[str], bare: set[str]) -> list[str]:
+    return [shown for line in lines for shown in ([line, _NOTHING] if line in bare else [line])]
+
+
+def _heading(line: str) -> bool:
+    return line.startswith(HEADING)
+
+
 def _append(told: Text, lines: Sequence[str], mark: str, style: str) -> None:
     for line in lines:
-        heading = line.startswith(HEADING)
+        heading = _heading(line)
         text = (mark.strip() and mark) + line[1:] if heading else mark + line[1:]
-        told.append(f"{text}\n", style=f"{style} bold".strip() if heading else style)
+        told.append(f"{text}\n", style=f"{style} bold".strip() if heading else "dim" if line is _NOTHING else style)
 
 
 def _mark(record: StepRecord) -> tuple[str, str]:

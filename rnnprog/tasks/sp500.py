@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,14 @@ class NextReturn(dspy.Signature):
     next_day_return: float = dspy.OutputField(desc="tomorrow's return of the portfolio in percent", ge=-100, le=100)
 
 
+def how_to_get_river(python: tuple[int, int]) -> str:
+    """Say what is missing and what can be done about it on this version of Python."""
+    needs = "the sp500 task reads a file of the package river, 0.26 or later"
+    if python < (3, 11):
+        return f"{needs}, which needs Python 3.11; this is {python[0]}.{python[1]}. Use a newer Python, or another task"
+    return f'{needs}; pip install -U "rnnprog[data]" "river>=0.26"'
+
+
 def sp500_dataset() -> Any:
     """Return the 1,257 trading days as a ``datasets.Dataset`` in memory, with today's portfolio return added.
 
@@ -49,10 +58,7 @@ def sp500_dataset() -> Any:
     folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
     path = None if folder is None else folder / "datasets" / "sp500.csv.gz"
     if path is None or not path.is_file():
-        raise DataError(
-            "the sp500 task reads a file of the package river, 0.26 or later, which needs Python 3.11 or later; "
-            'pip install -U "rnnprog[data]" "river>=0.26"'
-        )
+        raise DataError(how_to_get_river(sys.version_info[:2]))
     from datasets import Dataset
 
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:

@@ -205,3 +205,30 @@ def test_settings_of_the_baselines_are_saved(task: str, name: str) -> None:
     assert other.describe() == program.describe()
     cell: Any = other.cell
     assert (cell.settings.value.context_budget, cell.settings.value.retries) == (321, 3)
+
+
+def test_how_a_program_walks_is_saved_and_where_feedback_comes_from_is_not(task: str, tmp_path: Path) -> None:
+    policy = rnnprog.FailurePolicy(on_step="raise", give_up_after=3)
+    program = rnnprog.RecurrentModule(
+        task, recording=rnnprog.Recording(every=0), failures=policy, learning=False, feedback=rnnprog.Label(delay=2)
+    )
+    program.save(tmp_path / "program.json")
+    other: Any = rnnprog.RecurrentModule(task, feedback=rnnprog.Label(delay=5))
+    other.load(tmp_path / "program.json")
+    assert (other.recording.every, other.failures, other.learning) == (0, policy, False)
+    assert other.feedback.delay == 5
+    other.learning = True
+    assert other.failures == policy
+    assert program.learning is False
+    state = json.loads((tmp_path / "program.json").read_text())
+    assert state["walking"]["version"] == 1
+
+
+def test_a_file_from_before_walking_was_saved_loads(task: str, caplog: pytest.LogCaptureFixture) -> None:
+    state = built(task, budget=150).dump_state()
+    del state["walking"]
+    other: Any = rnnprog.RecurrentModule(task, learning=False)
+    with caplog.at_level("WARNING", logger="rnnprog"):
+        other.load_state(state)
+    assert "walking" in caplog.text
+    assert other.learning is False

@@ -62,6 +62,21 @@ def test_identical_arms_differ_by_exactly_nothing(coin: str) -> None:
     assert "no evidence of a gain" in same.words
 
 
+def test_what_the_data_could_never_show_is_said(coin: str) -> None:
+    few = coins(coin, sequences=6, control=0.1, a=0.9, b=0.9)
+    assert [c.outcome for c in few.comparisons] == ["no evidence", "no evidence"]
+    assert "With 6 sequences and 2 comparisons no difference, however large" in few.note
+    assert "at least 7 sequences" in few.note
+    enough = coins(coin, sequences=7, control=0.1, a=0.9, b=0.9)
+    assert [c.outcome for c in enough.comparisons] == ["gain", "gain"]
+    assert "however large" not in enough.note
+
+
+def test_arms_that_answer_as_the_control_are_named() -> None:
+    exam = examine(ExamConfig.of(task="c", cells=["zero_shot", "raw_feedback"]), counting_lm()[0], data=coin_data(2, 3))
+    assert "zero_shot, raw_feedback answered exactly as empty_memory at every step" in exam.note
+
+
 def test_the_control_is_the_method_s_own_prompt() -> None:
     config = ExamConfig.of(
         task="c", cells=["reflective"], cell_options={"reflective": {"placement": "system"}}, budget=99, floors=()

@@ -42,7 +42,15 @@ def said(exam: ExamResult, label: str, sequence: int = 0) -> str:
 def test_labels_arrive_after_so_many_steps() -> None:
     assert said(sit(data("bbaab")), "last") == "abbaa"
     assert said(sit(data("bbaab"), delay=2), "last") == "aabba"  # step t is known once step t + 2 was predicted
-    assert said(sit(data("bbaab"), delay=20, delay_by="time"), "last") == "aabba"[:5]
+    assert said(sit(data("bbaab"), delay=20, delay_by="time"), "last") == "aabba"
+    assert said(sit(data("bbaab"), delay=15, delay_by="time"), "last") == "aabba"  # times are 10 apart
+
+
+def test_labels_arrive_after_so_many_days() -> None:
+    days = ("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-09")
+    rows = [Step(inputs={"x": 0}, target={"y": y}, time=day) for y, day in zip("baab", days, strict=True)]
+    given = make_task("days", TASK, [Sequence(id="s0", steps=tuple(rows))])
+    assert said(sit(given, delay=2, delay_by="days"), "last") == "aaba"
 
 
 def test_floors_get_their_labels_as_late_as_the_arms() -> None:

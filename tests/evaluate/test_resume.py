@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import _thread
+import io
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from rnnprog.errors import ConfigurationError, TraceError
-from rnnprog.evaluate import ExamConfig, Running, Store, examine
+from rnnprog.evaluate import ExamConfig, ExamProgress, Quiet, Running, Store, examine
 from rnnprog.evaluate.store import WalkKey
 from rnnprog.exam_result import ExamResult
 from rnnprog.trace import StepRecord, Timing, Trace
@@ -66,6 +70,47 @@ def test_killed_in_the_middle_it_goes_on_to_the_call(tmp_path: Path) -> None:
     assert engine.calls == 0
 
 
+class Impatient(Quiet):
+    """Presses Ctrl-C after some steps."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def stepped(self, arm: str, sequence: str, record: StepRecord) -> None:
+        self.left -= 1
+        if self.left == 0:
+            _thread.interrupt_main()
+        if self.left < 0:
+            time.sleep(0.3)  # so that the main thread hears of it before all is done
+
+
+def test_ctrl_c_keeps_finished_walks_and_tells_of_them(tmp_path: Path) -> None:
+    lm, engine = counting_lm()
+    running = Running(concurrency=1)
+    exam = examine(CONFIG, lm, data=coin_data(SEQUENCES, STEPS), out=tmp_path, running=running, watcher=Impatient(7))
+    assert exam.config["stopped"] == "interrupted"
+    finished = sum(len(run.result.traces) for arm in exam.arms for run in arm.runs if arm.role != "floor")
+    assert finished == 2
+    assert "2 of 8 walks are finished" in exam.note
+    paid = engine.calls
+    exam, engine = sit(tmp_path)
+    assert engine.calls == still_due(tmp_path / "nowhere") - 2 * CALLS["reflective"]
+    assert paid < engine.calls
+    assert exam.config["complete"] is True
+
+
+def test_the_display_shows_every_arm(tmp_path: Path) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=120)
+    sit(tmp_path / "a", max_calls=20)
+    lm, _ = counting_lm()
+    examine(CONFIG, lm, data=coin_data(SEQUENCES, STEPS), out=tmp_path / "a", watcher=ExamProgress(screen))
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "reflective" in shown
+    assert "empty_memory" in shown
+    assert "12/12" in shown
+    assert "accuracy" in shown
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_cap_on_calls_holds_to_the_call_and_a_higher_one_goes_on(tmp_path: Path, concurrency: int) -> None:
     exam, engine = sit(tmp_path, max_calls=20, concurrency=concurrency)
@@ -90,6 +135,19 @@ def test_a_cap_on_tokens_stops_after_the_call_that_reaches_it(tmp_path: Path) ->
     exam, engine = sit(tmp_path, max_tokens=1000, concurrency=1)
     assert engine.calls == 10  # of 110 tokens each
     assert "cap of 1,000 tokens" in exam.note
+
+
+def test_arms_with_equal_prompts_share_cached_answers_and_caps_count_none_of_these(tmp_path: Path) -> None:
+    lm, engine = counting_lm()
+    cached = lm.copy(cache=True)
+    twins = [{"label": name, "cell": "zero_shot"} for name in ("one", "two")]
+    config = ExamConfig.of(task="coins", arms=twins, control="one", floors=())
+    running = Running(concurrency=1, max_calls=SEQUENCES * STEPS + 1)
+    exam = examine(config, cached, data=coin_data(SEQUENCES, STEPS, start=5000), out=tmp_path, running=running)
+    assert engine.calls == SEQUENCES * STEPS
+    assert exam.config["complete"] is True
+    usage = [sum(u.calls for u in arm.runs[0].result.usage.values()) for arm in exam.arms]
+    assert usage == [SEQUENCES * STEPS] * 2  # what an arm costs does not depend on who was asked first
 
 
 def test_money_cannot_be_capped_where_no_price_is_known(tmp_path: Path) -> None:

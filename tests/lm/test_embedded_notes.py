@@ -54,6 +54,7 @@ def test_every_sentence_is_read_back_exactly(statement: Statement) -> None:
         ("tomorrow equals weather in 33 of 50 steps", Same("tomorrow", "weather", 33, 50)),
         ("when sky is light rain, then tomorrow will be sun", Rule("tomorrow", (("sky", "light rain"),), "sun")),
         ("Over all steps, x averaged 3 over 4 days.", Average("x", (), 4, 3.0, 0.0)),
+        ("Lately, x was a in 3 of 4 steps.", Tally("x", (), 4, (("a", 3),))),
     ],
 )
 def test_sentences_that_people_write_are_understood(sentence: str, meaning: Statement) -> None:
@@ -91,6 +92,15 @@ def test_counts_grow_and_become_a_rule() -> None:
     parsed = DEFAULT_SCHEMA.parse(memory).memory
     assert "When sky is grey, tomorrow was rain in 5 of 5 steps." in parsed.section("facts").items
     assert "When sky is blue, then tomorrow is sun." in parsed.section("rules").items
+
+
+def test_counts_that_fade_claim_nothing_about_all_steps() -> None:
+    memory = DEFAULT_SCHEMA.initial().render()
+    for _ in range(40):
+        memory = rewrite(memory, answer="tomorrow: rain")
+    assert "Lately, tomorrow was rain in" in memory
+    assert "of 40 steps" not in memory
+    assert "all steps" not in memory.lower()
 
 
 def test_notes_of_others_stay_under_their_heading_word_for_word() -> None:

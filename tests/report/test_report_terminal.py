@@ -12,7 +12,7 @@ from rnnprog.metrics import summary
 from rnnprog.report.figures import save_figures
 from rnnprog.report.sample import sample_exam
 from rnnprog.report.terminal import diff_text, memory_panels, result_table, step_panel, walk_table
-from rnnprog.trace import Result, Trace
+from rnnprog.trace import Result, Trace, Usage
 
 
 def shown(renderable: RenderableType) -> str:
@@ -52,6 +52,24 @@ def test_styles_of_a_diff() -> None:
     text = diff_text(["#A", "-x", "-y"], ["#A", "-y", "-z"])
     assert text.plain == "  A\n- x\n  y\n+ z".replace("  A", "A")
     assert [str(span.style) for span in text.spans] == ["bold", "red", "green"]
+
+
+def test_an_empty_section_says_so_and_a_filled_one_does_not() -> None:
+    before, after = ["#A", "#B", "#C"], ["#A", "-x", "#B", "#C"]
+    assert diff_text(before, before).plain.count("(empty)") == 3
+    assert diff_text(before, after).plain == "A\n+ x\nB\n  (empty)\nC\n  (empty)"
+
+
+def test_the_result_table_keeps_a_row_on_a_line_at_80_columns(small_trace: Trace) -> None:
+    big = {"predictor": Usage(calls=4_383, prompt_tokens=4_000_000, completion_tokens=1)}
+    record = small_trace.records[0].model_copy(update={"usage": big})
+    walk = small_trace.model_copy(update={"records": (record, *small_trace.records[1:])})
+    console = Console(file=io.StringIO(), width=80)
+    console.print(result_table({"reflective": walk, "empty_memory": walk}, "accuracy", {"seasonal_naive": walk}))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 2 + 3
+    assert "4,000," in lines[2]
+    assert max(map(len, lines)) <= 80
 
 
 def test_markup_in_the_data_is_shown_not_obeyed(small_trace: Trace) -> None:

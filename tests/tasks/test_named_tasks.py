@@ -18,7 +18,7 @@ from rnnprog.tasks import TaskData, load_task, make_task, register_task, task_na
 from rnnprog.tasks import sp500 as load_sp500
 from rnnprog.tasks import weather as load_weather
 from rnnprog.tasks.regimes import FIELDS, LABELS, best_accuracy, chance_accuracy, regimes
-from rnnprog.tasks.sp500 import TICKERS
+from rnnprog.tasks.sp500 import TICKERS, how_to_get_river
 from rnnprog.trace import Sequence, Step
 
 
@@ -220,3 +220,11 @@ def test_nothing_heavy_is_imported_with_the_tasks() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("python", "way_out"), [((3, 10), "this is 3.10. Use a newer Python"), ((3, 12), "pip install")]
+)
+def test_without_river_the_way_out_fits_the_python(python: tuple[int, int], way_out: str) -> None:
+    assert way_out in how_to_get_river(python)
+    assert ("pip install" in how_to_get_river(python)) == (python >= (3, 11))

@@ -1,0 +1,132 @@
+"""An exam scored anew by a judge: the same walks, other scores, and what the judging cost told apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dspy
+
+from rnnprog.evaluate.scoring import arm_figures, comparisons, run_scores, scores_of
+from rnnprog.exam_result import Arm, ExamResult, MetricSpec
+from rnnprog.judgements import Judged, judged_metric
+from rnnprog.judging import judge_steps
+from rnnprog.lm.embedded import EMBEDDED_MODEL
+from rnnprog.metrics import Metric, get_metric
+from rnnprog.rubric import Kind, Truth
+from rnnprog.statistics import Rules
+from rnnprog.trace import Trace
+
+__all__ = ["judge_exam"]
+
+
+def judge_exam(
+    exam: ExamResult,
+    lm: dspy.LM,
+    kind: Kind = "match",
+    *,
+    field: str | None = None,
+    top_k: int | None = None,
+    truth: Truth = "any",
+    concurrency: int = 8,
+    store: str | Path | None = None,
+) -> ExamResult:
+    """Let a judge score a finished exam; all arms, control and floors are put before the same judge.
+
+    The walks stay as they are. Scores, figures and comparisons are those of the judge; the metric that decided
+    before stands beside as a figure under its own name where it can be had by name.
+
+    Args:
+        exam: what :func:`rnnprog.evaluate.examine` gave, or a result read back from its file.
+        lm: the judge; it should not be the model of the exam.
+        kind: ``match`` (right or wrong) or ``alignment`` (percent).
+        field: the output to look at; all of them if left out.
+        top_k: the first so many entries of a ranked answer count.
+        truth: with ``top_k``: whether ``any`` of several true things may be matched, or only the ``first``.
+        concurrency: calls in flight.
+        store: JSON lines file with the judge's texts; what is there is not paid for again.
+
+    Returns:
+        The exam with the judge's scores; ``config["judge"]`` has its name, its refusals by arm and its cost, and the
+        note says them.
+
+    Raises:
+        ConfigurationError: settings that do not go together.
+        LMUnavailableError: the judge cannot be used.
+    """
+    traces = [trace for arm in exam.arms for trace in _traces(arm)]
+    judged = judge_steps(traces, lm, kind, field=field, top_k=top_k, truth=truth, concurrency=concurrency, store=store)
+    metrics = [judged_metric(judged), *_before(exam)]
+    pooled = _own_data(exam)
+    arms = tuple(_scored(arm, metrics, pooled) for arm in exam.arms)
+    scores = {a.label: scores_of(a.runs, metrics[0], pooled) for a in arms if a.runs and a.role != "floor"}
+    control = exam.control
+    refusals = _refusals(exam, judged)
+    told = {**judged.rubric.model_dump(), "model": judged.model, "refusals": dict(refusals), "steps": judged.counts}
+    bill = {**judged.usage.model_dump(), "usd": judged.timing.cost}
+    return exam.model_copy(
+        update={
+            "metric": MetricSpec.of(metrics[0]),
+            "arms": arms,
+            "comparisons": comparisons(scores, control.label, _rules(exam)) if control is not None else (),
+            "config": {**exam.config, "judge": {**told, "cost": bill}},
+            "note": " ".join([*([exam.note] if exam.note else []), _note(judged, refusals)]),
+        }
+    )
+
+
+def _scored(arm: Arm, metrics: list[Metric], pooled: bool) -> Arm:
+    runs = tuple(run.model_copy(update={"scores": run_scores(run, metrics[0])}) for run in arm.runs)
+    figures = {**arm.figures, **arm_figures(runs, metrics, pooled)}
+    kept = {name: figure for name, figure in figures.items() if not _by_letters(name)}
+    return arm.model_copy(update={"runs": runs, "figures": kept})
+
+
+def _by_letters(name: str) -> bool:
+    """Tell the figures in which right means equal to the label, letter for letter; a page works them out anew."""
+    return name in ("recovery", "after_wrong", "after_right") or name.endswith("per right answer")
+
+
+def _before(exam: ExamResult) -> list[Metric]:
+    try:
+        return [get_metric(exam.metric.name)]
+    except ValueError:  # a task's own metric, which has no name that can be read
+        return []
+
+
+def _own_data(exam: ExamResult) -> bool:
+    """Tell whether the seeds have data of their own: their sequences are then more data, not repetitions."""
+    first = next((arm.runs for arm in exam.arms if len(arm.runs) > 1), ())
+    seen = [[(r.inputs, r.target) for r in run.result.records] for run in first]
+    return any(other != seen[0] for other in seen[1:])
+
+
+def _rules(exam: ExamResult) -> Rules:
+    alpha, delay = exam.config.get("alpha", 0.05), exam.config.get("delay", 0)
+    steps = delay if exam.config.get("delay_by", "steps") == "steps" else 0
+    return Rules(alpha=alpha, horizon=int(steps) + 1)  # type: ignore[arg-type]
+
+
+def _traces(arm: Arm) -> list[Trace]:
+    return [trace for run in arm.runs for trace in run.result.traces]
+
+
+def _refusals(exam: ExamResult, judged: Judged) -> dict[str, int]:
+    keys = iter(judged.steps)
+    found = {}
+    for arm in exam.arms:
+        said = [next(keys)[1] for trace in _traces(arm) for _ in trace.records]
+        found[arm.label] = sum(key is not None and judged.judgements[key].score is None for key in said)
+    return found
+
+
+def _note(judged: Judged, refusals: dict[str, int]) -> str:
+    counts, rubric = judged.counts, judged.rubric
+    put = counts["scored"] + judged.refusals
+    by_arm = ", ".join(f"{name} {number}" for name, number in refusals.items() if number)
+    lacking = f", and gave no verdict on {judged.refusals} ({by_arm}), which are not scored" if by_arm else ""
+    stand_in = " This judge is the stand-in: it only compares letters." if judged.model == EMBEDDED_MODEL else ""
+    return (
+        f"Scored after the walks by a judge ({judged.model}, {rubric.name}), which saw the truth and which no walk "
+        f"saw: it was put {put} answers{lacking}. Its {judged.usage.calls} calls and {judged.usage.tokens} tokens of "
+        f"this time are not part of the costs below.{stand_in}"
+    )
