@@ -23,6 +23,7 @@ from rnnprog.optimizers import Instructions, OptunaTuner, Schedule, Space
 from rnnprog.optimizers.planted import planted_lm, planted_program, planted_sequences
 
 DELAY, STEPS, SEQUENCES, TRIALS = 0.05, 5, 8, 4
+SHARED_TRIALS = 9
 TEXTS = tuple(f"Answer from the notes and the observation, variant {n}." for n in range(16))
 
 
@@ -84,7 +85,7 @@ def workers(url: str, count: int) -> float:
     ]
     spans = [json.loads(process.communicate()[0].splitlines()[-1]) for process in running]
     seconds = max(span["end"] for span in spans) - min(span["begin"] for span in spans)
-    return float(16 * SEQUENCES / seconds)
+    return float(SHARED_TRIALS * SEQUENCES / seconds)
 
 
 def one_worker(url: str, name: str) -> None:
@@ -97,7 +98,7 @@ def one_worker(url: str, name: str) -> None:
     OptunaTuner(
         "accuracy",
         space=Space(parts=(Instructions(phase="predictor", texts=TEXTS, proposals=0),)),
-        schedule=Schedule(trials=16, rounds=0, concurrency=1),
+        schedule=Schedule(trials=SHARED_TRIALS, rounds=0, concurrency=1),
         storage=url,
         study_name=name,
         folder=None,

@@ -112,7 +112,7 @@ class PairedPruner(BasePruner):
 
     Args:
         n_sequences: sequences that a candidate sees if it is not ended.
-        alpha: probability to end a candidate that is as good as the best. It may be generous: such a candidate brings no
+        alpha: probability to end a candidate that is as good as the best. It may be generous: such a one brings no
             gain, and one that is better is ended much less often.
         min_sequences: sequences before the first look.
         looks: number of looks at most.

@@ -22,17 +22,20 @@ from rnnprog.trace import Failure, Feedback, Fields, Step
 __all__ = [
     "Delay",
     "DelayUnit",
+    "EvidenceForm",
     "FeedbackSource",
     "JudgeFeedback",
     "Label",
     "Nobody",
     "Rule",
+    "evidence_text",
     "label_feedback",
     "moment",
 ]
 
 RULE_PHASE = "rule"
 Delay = Union[int, float, timedelta]
+EvidenceForm = Literal["full", "outcome", "verdict"]
 DelayUnit = Literal["steps", "time"]
 
 
@@ -69,6 +72,26 @@ def label_feedback(task: Task, outputs: Fields | None, target: Fields) -> Feedba
         if isinstance(value, (int, float)) and isinstance(guess, (int, float)) and not isinstance(value, bool):
             lines.append(f"The error of {name} was {guess - value:+.4g} (predicted minus true).")
     return Feedback(kind="label", target=target, correct=correct, text="\n".join(lines))
+
+
+def evidence_text(feedback: Feedback, form: EvidenceForm) -> str:
+    r"""Return evidence in the words that the model is to read.
+
+    Args:
+        feedback: the evidence.
+        form: ``full`` as the source wrote it; ``outcome`` the true values only; ``verdict`` right or wrong only. Where
+            the source does not know the outcome or the verdict, its own words stay.
+
+    Example:
+        >>> told = Feedback(kind="label", target={"sky": "sun"}, correct=False, text="The true outcome was: ...")
+        >>> evidence_text(told, "outcome"), evidence_text(told, "verdict")
+        ('The true outcome was:\nsky: sun', 'The answer was wrong.')
+    """
+    if form == "outcome" and feedback.target is not None:
+        return "The true outcome was:\n" + as_text(feedback.target)
+    if form == "verdict" and feedback.correct is not None:
+        return f"The answer was {'right' if feedback.correct else 'wrong'}."
+    return feedback.text
 
 
 def _equal(guess: Any, truth: Any) -> bool:

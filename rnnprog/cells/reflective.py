@@ -21,6 +21,7 @@ from rnnprog.cells.observing import check_observation, predict_call, shortened
 from rnnprog.cells.parameters import InitialMemory, SettingsBox
 from rnnprog.effects import Call, Effects, Maybe
 from rnnprog.errors import ConfigurationError
+from rnnprog.feedback import EvidenceForm, evidence_text
 from rnnprog.guard import DEFAULT_GUARD, Guard, Reviewed
 from rnnprog.lm.adapter import Placement, placed
 from rnnprog.memory import Memory, Value, well_formed
@@ -52,6 +53,8 @@ class ReflectiveSettings(Value):
         tokenizer: name of the ruler, see :func:`rnnprog.tokens.get_tokenizer`.
         gate: when to learn.
         guard: may a new memory replace the old one?
+        evidence: in what form the model reads the evidence: as the source wrote it, the true outcome only, or only
+            whether it was right.
         reflect: whether the reflector is asked; without it the rewriter sees the raw evidence.
         learn_without_feedback: whether to rewrite where no evidence arrived (a rolling summary).
         skip_last: leave out learning at the last step of a sequence, where nothing would use it.
@@ -65,6 +68,7 @@ class ReflectiveSettings(Value):
     tokenizer: str = DEFAULT_TOKENIZER
     gate: Gate = Field(default_factory=Always)
     guard: Guard = DEFAULT_GUARD
+    evidence: EvidenceForm = "full"
     reflect: bool = True
     learn_without_feedback: bool = False
     skip_last: bool = False
@@ -184,7 +188,9 @@ class Reflective(Cell):
         seen = {
             "observation": as_text(experience.inputs),
             "answer": self._short(answer),
-            "evidence": self._short(feedback.text if feedback is not None else NO_EVIDENCE),
+            "evidence": self._short(
+                evidence_text(feedback, settings.evidence) if feedback is not None else NO_EVIDENCE
+            ),
         }
         critique: Fields | None = None
         if settings.reflect and feedback is not None:

@@ -117,7 +117,7 @@ def test_a_model_sees_whole_walks_and_what_was_tried() -> None:
     answers = [{"diagnosis": "d", "instruction": f"Answer from the notes, variant {n}."} for n in range(3)]
     seen: list[str] = []
 
-    class Listening(BaseCallback):  # type: ignore[misc]
+    class Listening(BaseCallback):
         def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
             seen.append(str(inputs))
 

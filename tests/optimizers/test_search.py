@@ -316,7 +316,7 @@ def test_prompts_are_stored_as_json(student: RecurrentModule) -> None:
 def test_stands_inside_better_together(student: RecurrentModule) -> None:
     def metric(example: Any, prediction: Any, trace: Any = None) -> float:
         steps = zip(prediction.outputs, example.steps, strict=True)
-        return sum(out == step.target for out, step in steps) / len(example.steps)
+        return float(sum(out == step.target for out, step in steps) / len(example.steps))
 
     examples = [dspy.Example(sequence=s.id, steps=s.steps).with_inputs("steps") for s in SEQUENCES]
     inner = tuner(

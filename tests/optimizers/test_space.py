@@ -5,6 +5,7 @@ from typing import Any
 import dspy
 import optuna
 import pytest
+from dspy.utils.callback import BaseCallback
 
 import rnnprog
 from rnnprog.errors import ConfigurationError
@@ -21,7 +22,7 @@ from rnnprog.optimizers import (
     Temperature,
     default_space,
 )
-from rnnprog.optimizers.planted import planted_lm
+from rnnprog.optimizers.planted import planted_lm, planted_sequences
 from rnnprog.optimizers.sampling import Masked
 from rnnprog.optimizers.space import phases_of
 
@@ -83,6 +84,25 @@ def test_choices_become_a_program(student: RecurrentModule) -> None:
     assert program.cell.rewriter.lm is large
     assert program.cell.reflector.lm is student.cell.reflector.lm
     assert student.dump_state() == before
+
+
+def test_the_form_of_the_evidence_is_a_choice(student: RecurrentModule) -> None:
+    steps = planted_sequences(1, steps=2)[0].steps
+    told = {}
+    for form in ("full", "outcome", "verdict"):
+        program: Any = Candidate(settings={"evidence": form}).apply(student)
+        seen: list[str] = []
+
+        class Listening(BaseCallback):
+            def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any], seen: list[str] = seen) -> None:
+                seen.append(str(inputs))
+
+        with dspy.context(callbacks=[Listening()]):
+            program(steps=steps)
+        told[form] = next(prompt for prompt in seen if "## lesson ##" in prompt)
+    assert ("The answer was" in told["full"], "The true outcome was" in told["full"]) == (True, True)
+    assert ("The answer was" in told["outcome"], "The true outcome was" in told["outcome"]) == (False, True)
+    assert ("The answer was" in told["verdict"], "The true outcome was" in told["verdict"]) == (True, False)
 
 
 def test_what_does_not_matter_is_not_asked_for() -> None:
@@ -155,7 +175,7 @@ def test_copies_keep_the_very_model_and_its_history_is_not_copied(student: Recur
 
 
 def test_phases_have_the_shortest_unique_name() -> None:
-    class Two(dspy.Module):  # type: ignore[misc]
+    class Two(dspy.Module):
         def __init__(self) -> None:
             super().__init__()
             self.first = rnnprog.RecurrentModule("a -> b")
