@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TextIO
@@ -10,7 +12,7 @@ from typing import Protocol, TextIO
 from rnnprog.trace import Sequence, StepRecord, Trace
 from rnnprog.trace_io import step_line, to_lines
 
-__all__ = ["Observer", "RichObserver", "TraceFile"]
+__all__ = ["Observer", "RichObserver", "Sturdy", "TraceFile"]
 
 
 class Observer(Protocol):
@@ -27,6 +29,51 @@ class Observer(Protocol):
 
     def end(self) -> None:
         """Hear that the run is over."""
+
+
+class Sturdy:
+    """Wraps an observer whose medium may fail, such as a file on a full disk: the run goes on without it.
+
+    What was walked costs money and stays in memory; losing it because it could not be written as well would be worse.
+    The first failure is told in a warning, and the observer is told nothing more.
+    """
+
+    def __init__(self, inner: Observer) -> None:
+        self._inner = inner
+        self._broken = False
+        self._lock = threading.Lock()
+
+    def begin(self, sequences: list[Sequence], start: Trace) -> None:
+        """Pass on; a medium that cannot even be begun is an error."""
+        self._inner.begin(sequences, start)
+
+    def stepped(self, sequence: Sequence, record: StepRecord) -> None:
+        """Pass on, if the medium still holds."""
+        self._try(lambda: self._inner.stepped(sequence, record))
+
+    def finished(self, trace: Trace) -> None:
+        """Pass on, if the medium still holds."""
+        self._try(lambda: self._inner.finished(trace))
+
+    def end(self) -> None:
+        """Pass on, if the medium still holds."""
+        self._try(self._inner.end)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        if self._broken:
+            return
+        try:
+            act()
+        except OSError as error:
+            with self._lock:
+                first, self._broken = not self._broken, True
+            if first:
+                warnings.warn(
+                    f"{type(self._inner).__name__} failed ({error}); the run goes on and its result is complete, "
+                    "but what that observer wrote is not",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
 
 class RichObserver:

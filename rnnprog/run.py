@@ -9,7 +9,7 @@ from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.jobs import Job, run_jobs
 from rnnprog.lm.meter import Listener
 from rnnprog.module import RecurrentModule
-from rnnprog.observer import Observer, RichObserver
+from rnnprog.observer import Observer, RichObserver, Sturdy
 from rnnprog.trace import Fields, Result, Sequence, StepRecord
 
 __all__ = ["run"]
@@ -61,7 +61,8 @@ def run(
         raise ConfigurationError(f"concurrency must be at least 1 sequence in flight, got {concurrency}")
     found = _distinct(sequences)
     start = program.walk(program.initial()).trace(program.describe())  # no model, no start: said before any thread
-    watchers = [watcher for watcher in (observer, RichObserver() if progress else None) if watcher is not None]
+    told = (observer, RichObserver() if progress else None)
+    watchers: list[Observer] = [Sturdy(watcher) for watcher in told if watcher is not None]
     jobs = [_job(program, sequence, start.program, watchers, listener) for sequence in found]
     begun = time.perf_counter()
     for watcher in watchers:
