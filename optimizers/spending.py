@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -143,17 +143,9 @@ class PurseMeter(Meter):
         super().__init__()
         self._purse = purse
 
-    def book(
-        self,
-        prompt: int,
-        completion: int,
-        *,
-        cached: bool = False,
-        cost: float | None = None,
-        entry: Mapping[str, Any] | None = None,
-    ) -> None:
+    def book(self, prompt: int, completion: int, *, cached: bool = False, cost: float | None = None) -> None:
         """Book one call, and pay for it."""
-        super().book(prompt, completion, cached=cached, cost=cost, entry=entry)
+        super().book(prompt, completion, cached=cached, cost=cost)
         self._purse.pay(prompt + completion, None if cached else cost)
 
     def total(self) -> Usage:
