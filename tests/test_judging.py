@@ -233,7 +233,7 @@ def test_settings_that_do_not_fit_are_named() -> None:
     lm = scripted_lm([])
     for named in ({"kind": "alignment", "top_k": 3}, {"truth": "first"}, {"top_k": 0}, {"concurrency": 0}):
         with pytest.raises(rnnprog.ConfigurationError):
-            judge_steps(ONE, lm, **named)  # type: ignore[arg-type]
+            judge_steps(ONE, lm, **named)
     two = StepRecord(t=0, id="a:0", inputs={}, prediction={"x": 1, "y": 2}, target={"x": 1, "y": 2})
     with pytest.raises(rnnprog.ConfigurationError, match="field="):
         judge_steps(Trace(sequence="a", records=(two,)), lm, top_k=1)
