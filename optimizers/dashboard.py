@@ -61,7 +61,7 @@ def _told(candidate: Candidate) -> str:
 
 def _note(target: optuna.Study | optuna.Trial, text: str) -> None:
     try:
-        from optuna_dashboard import save_note  # type: ignore[import-untyped]
+        from optuna_dashboard import save_note
     except ImportError:
         return
     with warnings.catch_warnings():
