@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
-.PHONY: demo test check exam bench wheel-test clean test-latent latent-demo
+.PHONY: demo test check exam tune-demo bench wheel-test clean test-latent latent-demo
 .DEFAULT_GOAL := test
 
 $(DEMO_STAMP): pyproject.toml
@@ -35,6 +35,9 @@ exam: $(STAMP)  ## all cells on three tasks with the embedded stand-in: results 
 	$(BIN)/rnnprog compare weather --cells all --limit 100 --out runs/exam/weather
 	$(BIN)/rnnprog compare sp500 --cells all --limit 100 --out runs/exam/sp500
 	$(BIN)/rnnprog compare regimes --cells all --option n_sequences=12 --option n_steps=30 --prompts --out runs/exam/regimes
+
+tune-demo: $(STAMP)  ## search for better prompts on a small task with the embedded stand-in; run it again to go on
+	$(BIN)/rnnprog tune regimes --option n_sequences=30 --option n_steps=16 --trials 12 --out runs/tune/regimes
 
 bench: $(STAMP)  ## ratios, side by side in one run
 	$(BIN)/python -m benchmarks
