@@ -145,7 +145,15 @@ def test_ctrl_c_keeps_what_was_done(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "rnnprog.cli", "run", "weather", "--out", str(out)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    walking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=tmp_path)
+    walking = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        cwd=tmp_path,
+        # A test run in the background has Ctrl-C ignored, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     trace = out / "trace.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and (not trace.exists() or trace.read_bytes().count(b"\n") < 5):

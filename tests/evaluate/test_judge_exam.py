@@ -44,11 +44,7 @@ def test_a_judge_who_compares_letters_gives_the_scores_of_accuracy(exam: ExamRes
 
 def test_refusals_and_cost_are_told_and_are_no_part_of_the_walks_cost(exam: ExamResult) -> None:
     def unsure(prompt: Prompt) -> str:
-        return (
-            "I say 2/9."
-            if "rain" in prompt.inputs["answer"] or len(set(prompt.inputs["truth"])) % 2
-            else letters(prompt)
-        )
+        return "I say 2/9." if "straight" in prompt.inputs["truth"] else letters(prompt)
 
     judged = judge_exam(exam, rnnprog.scripted_lm(unsure))
     told = judged.config["judge"]

@@ -6,9 +6,11 @@ import _thread
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,15 @@ class Impatient(Quiet):
             time.sleep(0.3)  # so that the main thread hears of it before all is done
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Hear Ctrl-C also in a process that was started in the background, which inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_keeps_finished_walks_and_tells_of_them(tmp_path: Path) -> None:
     lm, engine = counting_lm()
     running = Running(concurrency=1)
