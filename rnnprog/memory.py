@@ -20,7 +20,7 @@ _FIELD_MARKER = re.compile(r"\[\[(\s*)##")
 class Value(BaseModel):
     """Base of every frozen value in this package: compared by content, JSON round trip exact."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True)
 
 
 def neutralise(text: str) -> str:
