@@ -14,22 +14,22 @@ import dspy
 from pydantic import Field, JsonValue
 
 from rnnprog.attempt import attempt
-from rnnprog.budget import Fitted, check_budget, fit, memory_tokens
+from rnnprog.budget import check_budget, memory_tokens
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
 from rnnprog.cells.gates import Always, Gate
 from rnnprog.cells.observing import check_observation, predict_call, shortened
 from rnnprog.cells.parameters import InitialMemory, SettingsBox
+from rnnprog.cells.rewriting import rewriting
 from rnnprog.effects import Call, Effects, Maybe
 from rnnprog.errors import ConfigurationError
 from rnnprog.feedback import EvidenceForm, evidence_text
-from rnnprog.guard import DEFAULT_GUARD, Guard, Reviewed
+from rnnprog.guard import DEFAULT_GUARD, Guard
 from rnnprog.lm.adapter import Placement, placed
 from rnnprog.memory import Memory, Value, well_formed
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
 from rnnprog.signatures import Reflect, Rewrite, TaskLike, as_task, as_text, derive_predict
-from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.tokens import DEFAULT_TOKENIZER, Tokenizer, get_tokenizer
-from rnnprog.trace import Failure, Fields, Verdict
+from rnnprog.trace import Fields
 
 __all__ = ["Reflective", "ReflectiveSettings"]
 
@@ -37,9 +37,6 @@ NO_EVIDENCE = "Nothing became known about this answer."
 NO_CRITIQUE = "(no critique was written)"
 NO_ANSWER = "(no usable answer was given)"
 LEAST_ROOM = 256  # tokens; room for an answer, for evidence and for a critique where the budget is smaller
-TOO_LONG = (
-    "The notes above take {tokens} tokens; the limit is {budget}. Make them shorter: merge, drop the least useful."
-)
 
 
 class ReflectiveSettings(Value):
@@ -198,61 +195,13 @@ class Reflective(Cell):
             if failure is not None:
                 return Learned(carry, "failed", failure=failure)
         asked = {**seen, "critique": self._short(as_text(critique) if critique else NO_CRITIQUE)}
-        reviewed, failure = yield from self._rewrite(carry, carry, asked, NO_REMARK)
-        if reviewed is None:
-            return Learned(carry, "failed", critique=critique, failure=failure)
-        fitted, verdicts = yield from self._fit(carry, reviewed, asked)
-        operation = "kept_old" if reviewed.kept_old else "rewrite"
-        memory = carry if fitted.memory == carry else fitted.memory
-        return Learned(memory, operation, critique, verdicts, fitted.dropped, fitted.tokens)
+        new = yield from rewriting(carry, "rewriter", self.rewriter, asked, settings)
+        tokens = None if new.failure else new.tokens
+        return Learned(new.memory, new.operation, critique, new.verdicts, new.dropped, tokens, new.failure)
 
     def _short(self, text: str) -> str:
         """Bound what answers, evidence and critiques add to a prompt: a memory could not hold more of them anyway."""
         return shortened(text, max(self.settings.value.budget, LEAST_ROOM), self.tokenizer)
-
-    def _rewrite(
-        self, old: Memory, draft: Memory, asked: dict[str, str], remark: str
-    ) -> Effects[tuple[Reviewed | None, Failure | None]]:
-        settings = self.settings.value
-        inputs = {
-            "memory": draft.render(),
-            **asked,
-            "headings": settings.layout.describe(),
-            "budget_tokens": settings.budget,
-            "remark": remark,
-        }
-
-        def accept(said: dspy.Prediction) -> Reviewed:
-            if not isinstance(said.new_memory, str) or not said.new_memory.strip():
-                raise ValueError("the rewriter returned no notes")
-            return settings.guard.review(old, well_formed(said.new_memory), settings.layout)
-
-        return (yield from attempt(Call("rewriter", self.rewriter, inputs), accept, settings.retries))
-
-    def _fit(
-        self, old: Memory, reviewed: Reviewed, asked: dict[str, str]
-    ) -> Effects[tuple[Fitted, tuple[Verdict, ...]]]:
-        """Hold the budget: ask once for shorter notes, then drop whole items."""
-        settings = self.settings.value
-        verdicts = reviewed.verdicts
-        fitted = fit(reviewed.memory, settings.budget, settings.layout, self.tokenizer)
-        if not fitted.dropped:
-            return fitted, verdicts
-        tokens = memory_tokens(reviewed.memory, self.tokenizer)
-        remark = TOO_LONG.format(tokens=tokens, budget=settings.budget)
-        draft = fit(reviewed.memory, 2 * settings.budget, settings.layout, self.tokenizer).memory
-        shorter, _ = yield from self._rewrite(old, draft, asked, remark)
-        if shorter is not None and not shorter.kept_old:
-            verdicts = (
-                *verdicts,
-                *shorter.verdicts,
-                Verdict(check="budget", decision="repaired", reason=f"{tokens} tokens; asked once for shorter notes"),
-            )
-            fitted = fit(shorter.memory, settings.budget, settings.layout, self.tokenizer)
-        if fitted.dropped:
-            reason = f"over {settings.budget} tokens; dropped {len(fitted.dropped)} items"
-            verdicts = (*verdicts, Verdict(check="budget", decision="repaired", reason=reason))
-        return fitted, verdicts
 
     def dump_carry(self, carry: Memory) -> JsonValue:
         """Return the memory as JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import dspy
 
@@ -20,7 +20,7 @@ from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.tokens import get_tokenizer
 from rnnprog.trace import Failure, Verdict
 
-__all__ = ["RewritingSettings", "Rewritten", "checked_start", "rewriting"]
+__all__ = ["Limits", "RewritingSettings", "Rewritten", "checked_start", "rewriting"]
 
 TOO_LONG = (
     "The notes above take {tokens} tokens; the limit is {budget}. Make them shorter: merge, drop the least useful."
@@ -37,6 +37,35 @@ class RewritingSettings(MemorySettings):
 
     layout: MemorySchema = DEFAULT_SCHEMA
     guard: Guard = Guard()
+
+
+class Limits(Protocol):
+    """What a rewrite must keep to; the settings of any cell that rewrites."""
+
+    @property
+    def layout(self) -> MemorySchema:
+        """The sections of the memory."""
+        ...
+
+    @property
+    def guard(self) -> Guard:
+        """May a new memory replace the old one?"""
+        ...
+
+    @property
+    def budget(self) -> int:
+        """Most tokens that the memory may take."""
+        ...
+
+    @property
+    def tokenizer(self) -> str:
+        """Name of the ruler."""
+        ...
+
+    @property
+    def retries(self) -> int:
+        """Further attempts where the answer is not usable."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +112,7 @@ def checked_start(memory: Memory | str, settings: RewritingSettings) -> Memory:
 
 
 def rewriting(
-    old: Memory, phase: str, module: dspy.Module, seen: Mapping[str, Any], settings: RewritingSettings
+    old: Memory, phase: str, module: dspy.Module, seen: Mapping[str, Any], settings: Limits
 ) -> Effects[Rewritten]:
     """Ask for new notes; over budget, ask once for shorter ones, then drop whole items.
 
@@ -104,14 +133,16 @@ def rewriting(
     verdicts = reviewed.verdicts
     fitted = fit(reviewed.memory, settings.budget, settings.layout, ruler)
     if fitted.dropped:
-        remark = TOO_LONG.format(tokens=memory_tokens(reviewed.memory, ruler), budget=settings.budget)
+        tokens = memory_tokens(reviewed.memory, ruler)
+        remark = TOO_LONG.format(tokens=tokens, budget=settings.budget)
         draft = fit(reviewed.memory, 2 * settings.budget, settings.layout, ruler).memory
         shorter, _ = yield from _ask(old, draft, phase, module, seen, settings, remark)
         if shorter is not None and not shorter.kept_old:
             fitted = fit(shorter.memory, settings.budget, settings.layout, ruler)
-            verdicts = (*verdicts, *shorter.verdicts, _over_budget("asked once for shorter notes"))
+            verdicts = (*verdicts, *shorter.verdicts, _budget(f"{tokens} tokens; asked once for shorter notes"))
         if fitted.dropped:
-            verdicts = (*verdicts, _over_budget(f"dropped {len(fitted.dropped)} items"))
+            reason = f"over {settings.budget} tokens; dropped {len(fitted.dropped)} items"
+            verdicts = (*verdicts, _budget(reason))
     return _outcome(old, fitted, verdicts, kept_old=reviewed.kept_old)
 
 
@@ -120,8 +151,8 @@ def _outcome(old: Memory, fitted: Fitted, verdicts: tuple[Verdict, ...], *, kept
     return Rewritten(memory, "kept_old" if kept_old else "rewrite", fitted.tokens, verdicts, fitted.dropped)
 
 
-def _over_budget(what: str) -> Verdict:
-    return Verdict(check="budget", decision="repaired", reason=f"over the budget; {what}")
+def _budget(reason: str) -> Verdict:
+    return Verdict(check="budget", decision="repaired", reason=reason)
 
 
 def _ask(
@@ -130,7 +161,7 @@ def _ask(
     phase: str,
     module: dspy.Module,
     seen: Mapping[str, Any],
-    settings: RewritingSettings,
+    settings: Limits,
     remark: str,
 ) -> Effects[tuple[Reviewed | None, Failure | None]]:
     inputs = {
@@ -143,7 +174,7 @@ def _ask(
 
     def accept(said: dspy.Prediction) -> Reviewed:
         if not isinstance(said.new_memory, str) or not said.new_memory.strip():
-            raise ValueError("no notes were returned")
+            raise ValueError("the rewriter returned no notes")
         return settings.guard.review(old, well_formed(said.new_memory), settings.layout)
 
     return (yield from attempt(Call(phase, module, inputs), accept, settings.retries))
