@@ -116,14 +116,7 @@ class Cheatsheet(Remembering):
         """Rewrite the sheet from observation and own answer."""
         seen = self.seen(carry, experience, evidence=False)
         new = yield from rewriting(carry, "curator", self.curator, seen, self.settings.value)
-        return Learned(
-            new.memory,
-            new.operation,
-            verdicts=new.verdicts,
-            dropped=new.dropped,
-            tokens=new.tokens,
-            failure=new.failure,
-        )
+        return new.learned()
 
     def dump_carry(self, carry: Memory) -> JsonValue:
         """Return the sheet as JSON."""

@@ -10,6 +10,7 @@ import dspy
 
 from rnnprog.attempt import attempt
 from rnnprog.budget import Fitted, check_budget, fit, memory_tokens
+from rnnprog.cells.base import Learned
 from rnnprog.cells.remembering import MemorySettings
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import ConfigurationError
@@ -87,6 +88,17 @@ class Rewritten:
     verdicts: tuple[Verdict, ...] = ()
     dropped: tuple[tuple[str, str], ...] = ()
     failure: Failure | None = None
+
+    def learned(self) -> Learned:
+        """Return the rewrite as what a cell's learning gives, where nothing else was learned."""
+        return Learned(
+            self.memory,
+            self.operation,
+            verdicts=self.verdicts,
+            dropped=self.dropped,
+            tokens=self.tokens,
+            failure=self.failure,
+        )
 
 
 def checked_start(memory: Memory | str, settings: RewritingSettings) -> Memory:

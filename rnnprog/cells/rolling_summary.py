@@ -106,14 +106,7 @@ class RollingSummary(Remembering):
         """Rewrite the memory from observation and own answer alone."""
         seen = self.seen(carry, experience, evidence=False)
         new = yield from rewriting(carry, "rewriter", self.rewriter, seen, self.settings.value)
-        return Learned(
-            new.memory,
-            new.operation,
-            verdicts=new.verdicts,
-            dropped=new.dropped,
-            tokens=new.tokens,
-            failure=new.failure,
-        )
+        return new.learned()
 
     def dump_carry(self, carry: Memory) -> JsonValue:
         """Return the memory as JSON."""
