@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rnnprog.lm.directives import Directives
 from rnnprog.lm.lengths import text_tokens
@@ -18,6 +18,7 @@ __all__ = ["compose"]
 _ERRORS = re.compile(r"error|mistake|miss|wrong|fail|cause|focus|surprise", re.IGNORECASE)
 _RULES = re.compile(r"rule|next|apply|advice|consider|watch|lesson|strateg|instruct|future|to do", re.IGNORECASE)
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*$", re.MULTILINE)
+_RECENT = re.compile(r"\b(of \d+|over \d+) recent steps\b")
 _MOST_NOTES = 120
 _BRIEF_NOTES = 12
 _MOST_RULES = 5
@@ -55,6 +56,8 @@ def compose(notes: Notes, headings: str, budget: int, orders: Directives, salt: 
     entries += _rules(notes, judged, rules, orders)
     entries += _foreign(notes, titles, facts, budget)
     entries.sort(key=lambda entry: -entry.worth)
+    if orders.lasting:
+        entries = [replace(entry, text=_RECENT.sub(r"\1 steps", entry.text)) for entry in entries]
     left = budget - sum(text_tokens(f"## {title}\n{EMPTY_MARK}\n") for title in titles) - 2
     kept: list[list[str]] = [[] for _ in titles]
     for entry in entries[: _BRIEF_NOTES if orders.brief else _MOST_NOTES]:

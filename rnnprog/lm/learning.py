@@ -11,7 +11,7 @@ from rnnprog.lm.notes import Notes
 from rnnprog.lm.statements import Average, Condition, Last, Miss, Rule, Same, Tally, rounded
 from rnnprog.lm.values import flatten, is_code, labels, number, word
 
-__all__ = ["Lesson", "learn"]
+__all__ = ["AVERAGE_CAP", "Lesson", "average_of", "flatten_outcomes", "learn"]
 
 DEFAULT_CAP = 16
 AVERAGE_CAP = 40
@@ -128,12 +128,16 @@ def _average(notes: Notes, of: str, text: str, whens: list[Condition], others: M
 
 def _update_average(notes: Notes, blank: Average, value: float, cap: int) -> None:
     key = (blank.of, blank.minus, blank.when)
-    old = notes.averages.get(key, blank)
+    notes.averages[key] = average_of(notes.averages.get(key, blank), value, cap)
+
+
+def average_of(old: Average, value: float, cap: int) -> Average:
+    """Return an average with one value more; beyond ``cap`` steps older ones fade."""
     total = min(old.total + 1, cap)
     away = abs(value - old.mean) if old.total else 0.0
     spread = old.spread + (away - old.spread) / max(total - 1, 1)
     mean = old.mean + (value - old.mean) / total
-    notes.averages[key] = replace(old, total=total, mean=rounded(mean), spread=rounded(max(spread, 0.0)))
+    return replace(old, total=total, mean=rounded(mean), spread=rounded(max(spread, 0.0)))
 
 
 def _compare(notes: Notes, of: str, text: str, seen: Mapping[str, str], cap: int) -> None:
