@@ -69,7 +69,7 @@ def split_cases(
     cases: list[_Case] = []
     lessons: list[tuple[int | None, Lesson]] = []
     rest: list[str] = []
-    for case in _cases(text.splitlines()[:_MOST_LINES], inputs, outputs, rest, lessons):
+    for case in _cases(text.split("\n")[:_MOST_LINES], inputs, outputs, rest, lessons):
         cases.append(case)
     told = any(case.truth for case in cases)
     lessons += [(case.number, lesson) for case in cases if (lesson := case.lesson(told)).truth or lesson.wrong]
@@ -117,8 +117,8 @@ def _cases(
 
 
 def _heed(case: _Case, line: str) -> None:
-    """Take in a line of a step that is no field: an announcement, or a verdict."""
-    if TOLD.search(line):
+    """Take in a line of a step that is no field: an announcement, or a verdict; none that a value quotes."""
+    if TOLD.search(line) and not (case.zone == "seen" and line[:1].isspace()):
         case.zone = "true"
     elif case.zone != "seen" and case.wrong is None:
         case.wrong = True if WRONG.search(line) else False if RIGHT.search(line) else None
@@ -158,8 +158,8 @@ def read_case(sentence: str) -> Lesson | None:
     """Read a sentence of :func:`write_case`; ``None`` if it is not one.
 
     Example:
-        >>> read_case("Saw sky is grey; true was tomorrow is rain.")
-        Lesson(observation={'sky': 'grey'}, answer={}, truth={'tomorrow': 'rain'}, wrong=None)
+        >>> read_case("Saw sky is grey; true was tomorrow is rain.").truth
+        {'tomorrow': 'rain'}
     """
     if not sentence.startswith("Saw ") or not sentence.endswith("."):
         return None

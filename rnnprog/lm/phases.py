@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rnnprog.lm.cases import RIGHT, TOLD, WRONG, learn_cases, split_cases, write_case
@@ -26,6 +27,8 @@ _NOT_SEEN = {"memory", "hint_", "history"}
 _PAST = ("history", "past", "past_steps", "examples", "cases")
 _TOO_LONG = re.compile(r"\b(?:long|longer|budget|tokens|short|shorter)\b", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Za-z]{4,}")
+_DOUBT = "; the notes on such steps may no longer hold."
+_UNASKED = "(not asked for)"
 _DEFAULT_BUDGET = 500
 _DEFAULT_WORDS = 100
 _SHOWN = 4
@@ -94,10 +97,12 @@ def _lesson(prompt: Prompt) -> Lesson:
 def _rewrite(prompt: Prompt) -> dict[str, Any]:
     orders = read_directives(prompt.instruction)
     notes = read_notes(prompt.memory)
-    lesson = _lesson(prompt)
-    learn(notes, lesson, orders)
+    critique = named_values(prompt.inputs.get("critique", ""))
+    lesson = replace(_lesson(prompt), explained=critique.get("cause") != _UNASKED)
+    doubted = critique.get("cause", "").endswith(_DOUBT) and not orders.lasting
+    learn(notes, lesson, replace(orders, recent=True) if doubted else orders)
     if not lesson.truth:
-        rule = read_statement(named_values(prompt.inputs.get("critique", "")).get("lesson", ""))
+        rule = read_statement(critique.get("lesson", ""))
         if isinstance(rule, Rule):
             notes.rules[rule.of, rule.when] = rule
     budget = int(number(prompt.inputs.get("budget_tokens", "")) or _DEFAULT_BUDGET)
@@ -111,13 +116,15 @@ def _rewrite(prompt: Prompt) -> dict[str, Any]:
 
 
 def _reflect(prompt: Prompt) -> dict[str, Any]:
-    lesson = _lesson(prompt)
+    lesson, orders = _lesson(prompt), read_directives(prompt.instruction)
     said, truth = flatten_outcomes(lesson.answer), flatten_outcomes(lesson.truth)
     when = _named(lesson.observation)[:_SHOWN]
     shown = ", ".join(f"{name} {text}" for name, text in when) or "nothing that can be named"
     if not truth:
         verdict = "wrong" if lesson.wrong else "not settled"
         outcome = f"The answer {_listed(said)} was {verdict}; what would have been right was not told."
+        if orders.outcome_only:
+            return {"outcome": outcome, "cause": _UNASKED, "lesson": _UNASKED}
         return {
             "outcome": outcome,
             "cause": f"The observation showed {shown}.",
@@ -127,8 +134,11 @@ def _reflect(prompt: Prompt) -> dict[str, Any]:
     outcome = f"Predicted {_listed(said)}, true was {_listed(truth)}: {'wrong' if missed else 'right'}."
     link = "did not lead to what was predicted" if missed else "was the sign to follow"
     rules = [Rule(of, when, value[0]) for of, text in truth.items() if (value := labels(text))]
+    if orders.outcome_only:
+        return {"outcome": outcome, "cause": _UNASKED, "lesson": _UNASKED}
+    link += _DOUBT if missed and orders.doubt else "."
     rule = str(rules[0]) if rules and when else f"When nothing else is known, then {_listed(truth)}."
-    return {"outcome": outcome, "cause": f"The observation showed {shown}, which {link}.", "lesson": rule}
+    return {"outcome": outcome, "cause": f"The observation showed {shown}, which {link}", "lesson": rule}
 
 
 def _reflect_on_playbook(prompt: Prompt) -> dict[str, Any]:
@@ -140,7 +150,7 @@ def _reflect_on_playbook(prompt: Prompt) -> dict[str, Any]:
     rules = [str(Rule(of, when, value[0])) for of, text in truth.items() if when and (value := labels(text))]
     return {
         **said,
-        "lesson": " ".join(rules) or said["lesson"],
+        "lesson": said["lesson"] if said["lesson"] == _UNASKED else " ".join(rules) or said["lesson"],
         "approach": "Follow the bullets that fit the observation and helped more often than they misled.",
         "bullet_tags": tags(prompt.inputs.get("playbook", ""), lesson.observation, lesson.truth),
     }

@@ -17,7 +17,7 @@ from rnnprog.lm.notes import read_notes
 from rnnprog.lm.statements import Average, Last, Miss, Rule, Same, Statement, Tally, read_statement, rounded
 from rnnprog.lm.values import word
 from rnnprog.schema import DEFAULT_SCHEMA
-from rnnprog.signatures import Rewrite
+from rnnprog.signatures import Reflect, Rewrite
 from rnnprog.signatures.predict import PREDICT_GUIDE
 from rnnprog.tokens import get_tokenizer
 
@@ -218,6 +218,7 @@ def test_notes_survive_the_round_trip_through_text(steps: list[tuple[str, float,
 def test_the_default_instructions_hold_the_directives_they_should() -> None:
     assert read_directives(Rewrite.instructions) == Directives(counts=True, conditions=True)
     assert read_directives(PREDICT_GUIDE) == Directives()
+    assert not {"doubt", "outcome_only"} & {k for k, v in vars(read_directives(Reflect.instructions)).items() if v}
 
 
 @pytest.mark.parametrize(
@@ -235,6 +236,8 @@ def test_the_default_instructions_hold_the_directives_they_should() -> None:
         ("Let recent errors outweigh the counts.", "errors_first"),
         ("Hedge when unsure.", "hedge"),
         ("Disregard the notes.", "ignore_memory"),
+        ("Say if the pattern has changed.", "doubt"),
+        ("Tell just the outcome.", "outcome_only"),
     ],
 )
 def test_phrasings(text: str, name: str) -> None:
