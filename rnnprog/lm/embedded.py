@@ -2,8 +2,8 @@
 
 It is a pure function of the prompt text. It reads the observation, the output types and the memory from the rendered
 prompt: its own sentences (:mod:`rnnprog.lm.statements`), worked steps (:mod:`rnnprog.lm.cases`), bullets of a playbook
-(:mod:`rnnprog.lm.playbooks`). It predicts from what the memory says, and writes critiques, notes, summaries and edits in
-plain sentences. It knows no labels, keeps no state between calls and draws no random numbers. It obeys the orders
+(:mod:`rnnprog.lm.playbooks`). It predicts from what the memory says, and writes critiques, notes, summaries and edits
+in plain sentences. It knows no labels, keeps no state between calls and draws no random numbers. It obeys the orders
 listed in :mod:`rnnprog.lm.directives`, so that tuning an instruction has an effect offline.
 
 Where a memory holds no outcome it learns nothing: a cell that never sees one answers as with an empty memory. It never
