@@ -239,7 +239,7 @@ def _ready(make: MakeCell) -> Cell:
 
 def _experience(cell: Cell, t: int, step: Step, answer: Answer) -> Experience:
     evidence = None if step.target is None else label_feedback(cell.task, answer.outputs, step.target)
-    return Experience(f"0:{t}", t, step.inputs, answer.outputs, evidence)
+    return Experience(f"0:{t}", t, step.inputs, answer.outputs, evidence, note=answer.note)
 
 
 def _dumped(cell: Cell, carry: Any) -> str:
