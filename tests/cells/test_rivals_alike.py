@@ -227,7 +227,7 @@ def test_the_embedded_model_walks_without_failures(name: str) -> None:
     assert not [update.failure for update in trace.updates if update.failure]
 
 
-@pytest.mark.parametrize("name", ["cheatsheet", "cheatsheet_rs", "rolling_summary"])
+@pytest.mark.parametrize("name", ["cheatsheet", "rolling_summary"])
 def test_label_free_arms_do_not_even_hand_the_evidence_over(name: str) -> None:
     cell = make_cell(name, TASK)
     told = rnnprog.Feedback(kind="label", target={"tomorrow": "rain"}, correct=False, text="SECRET")
@@ -235,3 +235,14 @@ def test_label_free_arms_do_not_even_hand_the_evidence_over(name: str) -> None:
     learning: Any = cell.learning(cell.initial(), experience)
     assert "SECRET" not in str(dict(next(learning).inputs))
     learning.close()
+
+
+def test_the_cheatsheet_with_retrieval_keeps_nothing_of_the_evidence() -> None:
+    cell = make_cell("cheatsheet_rs", TASK)
+    cell.set_lm(rnnprog.embedded_lm())
+    inputs: Any = {"rain": 1.0, "sky": "grey"}
+    answer = cell.predict(cell.initial(), inputs)
+    told = rnnprog.Feedback(kind="label", target={"tomorrow": "rain"}, correct=False, text="SECRET")
+    learned = cell.learn(cell.initial(), Experience("0:0", 0, inputs, answer.outputs, told, note=answer.note))
+    assert len(learned.carry.pairs) == 1
+    assert "SECRET" not in json.dumps(cell.dump_carry(learned.carry))
