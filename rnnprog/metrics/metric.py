@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import JsonValue
 
+from rnnprog.errors import ConfigurationError
 from rnnprog.trace import Feedback, Fields, Result, Trace
 
 __all__ = ["Case", "Corpus", "Metric", "Source", "added_up", "cases", "traces_of"]
@@ -100,7 +101,7 @@ class Metric:
         scorable: whether a step can be scored at all (its target is known).
         step: the score of one step that has a prediction, or ``None`` if the prediction is of no use to the metric
             (a probability of 1.3, an empty list of samples): then the step failed, too.
-        corpus: the score of many steps together; ``None`` if it is the mean over the steps. It makes its own rule
+        corpus: the figure of many steps together; ``None`` if it is the mean over the steps. It makes its own rule
             for failed steps and says so.
         failure: what a failed step counts; ``None`` if it is charged the worst score among the answered ones,
             because the measure has no worst value of its own.
@@ -113,6 +114,13 @@ class Metric:
     step: Callable[[Case], float | None]
     corpus: Corpus | None = None
     failure: float | None = 0.0
+
+    def __post_init__(self) -> None:
+        if self.corpus is not None and not isinstance(self.corpus, Corpus):
+            raise ConfigurationError(
+                f"the metric {self.name!r} has corpus={self.corpus!r}; give a Corpus: the kind of a step, and the figure "
+                "of counted kinds"
+            )
 
     @property
     def sign(self) -> int:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnprog.errors import ConfigurationError
 from rnnprog.metrics import calibration, get_metric
 from rnnprog.metrics.metric import Case
 from rnnprog.metrics.score import Scores
@@ -188,6 +189,11 @@ def test_only_steps_that_every_seed_scored_are_averaged() -> None:
     short = replace(full[1], cases=full[1].cases[:-3], values=full[1].values[:-3], failed=full[1].failed[:-3])
     found = interval([full[0], short])
     assert found.value == pytest.approx((full[0].values[:-3].mean() + short.values.mean()) / 2)
+
+
+def test_a_corpus_that_cannot_be_counted_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="give a Corpus"):
+        replace(get_metric("accuracy"), corpus=len)  # type: ignore[arg-type]
 
 
 def test_portions_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
