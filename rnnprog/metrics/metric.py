@@ -118,8 +118,8 @@ class Metric:
     def __post_init__(self) -> None:
         if self.corpus is not None and not isinstance(self.corpus, Corpus):
             raise ConfigurationError(
-                f"the metric {self.name!r} has corpus={self.corpus!r}; give a Corpus: the kind of a step, and the figure "
-                "of counted kinds"
+                f"the metric {self.name!r} has corpus={self.corpus!r}; give a Corpus: the kind of a step, and the "
+                "figure of counted kinds"
             )
 
     @property
