@@ -23,6 +23,7 @@ from rnnprog.attempt import attempt
 from rnnprog.effects import Call, Effects, adrive, drive
 from rnnprog.errors import ConfigurationError
 from rnnprog.judgements import Judged, Judgement, JudgementFile
+from rnnprog.lm.formatting import thrifty
 from rnnprog.lm.meter import Meter
 from rnnprog.lm.verbatim import Verbatim
 from rnnprog.memory import neutralise, well_formed
@@ -158,7 +159,7 @@ class _Bench:
             return
         said = _Said()
         try:
-            with self._sitting(), said.meter.listening():
+            with self._sitting(), thrifty(), said.meter.listening():
                 judgement = drive(self._ruling(asked, said), said.meter.booking)
         except BaseException:
             self._broken = True
@@ -168,7 +169,7 @@ class _Bench:
     async def arule(self, asked: Question) -> None:
         """Put one question before the judge, awaiting it."""
         said = _Said()
-        with self._sitting(), said.meter.listening():
+        with self._sitting(), thrifty(), said.meter.listening():
             judgement = await adrive(self._ruling(asked, said), said.meter.booking)
         self._keep(judgement, said)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from rnnprog.cells.base import Answer, Cell, Experience, Learned, checked_note
 from rnnprog.effects import Effects, Status, perform
 from rnnprog.errors import DataError, LMUnavailableError, StepFailedError
 from rnnprog.feedback import RULE_PHASE, FeedbackSource
+from rnnprog.lm.formatting import thrifty
 from rnnprog.lm.meter import Meter
 from rnnprog.recording import FailurePolicy, Recording
 from rnnprog.state import Moment, Pending, State
@@ -50,6 +52,12 @@ class Walk:
         self._start = self.state
         self._digest = self._start_digest = self.cell.digest(self.state.carry)
         self._failed_in_a_row = 0
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Make the calls of this walk inside: its meter hears them, and no prompt is formatted twice."""
+        with thrifty(), self.meter.listening():
+            yield
 
     def steps(self, steps: Iterable[Step], total: int | None = None) -> Effects[None]:
         """Walk over ``steps``; yields the calls to be made."""
