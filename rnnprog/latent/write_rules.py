@@ -103,9 +103,8 @@ class TokenRing(WriteRule):
 
     def turn(self, bank: Bank, latents: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Real tokens go to the rows after the last one written, around the end."""
-        longest = int(mask.sum(1).max())
         capacity = self.spec.rows
-        if longest > capacity:
+        if mask.shape[1] > capacity and (longest := int(mask.sum(1).max())) > capacity:
             raise CapacityError(
                 f"a turn of {longest} tokens does not fit into a ring of {capacity} rows: raise rows to at least that"
             )
