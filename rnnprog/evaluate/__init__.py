@@ -4,9 +4,9 @@ Start with :class:`ExamConfig` and :func:`examine`; :func:`estimate` says before
 """
 
 from rnnprog.evaluate.arms import all_cells
-from rnnprog.evaluate.caps import CapReached
+from rnnprog.evaluate.caps import CapReached, Gate, check_priced
 from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
-from rnnprog.evaluate.estimate import ArmEstimate, estimate
+from rnnprog.evaluate.estimate import ArmEstimate, estimate, estimate_judge
 from rnnprog.evaluate.examine import examine, sit
 from rnnprog.evaluate.frame import Frame, frame_of
 from rnnprog.evaluate.judging import judge_exam
@@ -21,12 +21,15 @@ __all__ = [
     "ExamConfig",
     "ExamProgress",
     "Frame",
+    "Gate",
     "Quiet",
     "Running",
     "Store",
     "Watcher",
     "all_cells",
+    "check_priced",
     "estimate",
+    "estimate_judge",
     "examine",
     "frame_of",
     "judge_exam",
