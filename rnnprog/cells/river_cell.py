@@ -98,7 +98,7 @@ class RiverCell(Cell):
             model = named_model(model, self.task)
         if not all(callable(getattr(model, verb, None)) for verb in ("learn_one", "predict_one")):
             raise ConfigurationError(
-                f"{model!r} has no learn_one and predict_one; give a River estimator, not its class"
+                f"{model!r} has no learn_one and predict_one; give a River estimator that predicts, and not its class"
             )
         self.model = model
         (self.output,) = self.task.outputs
