@@ -25,7 +25,11 @@ def compare_command(
         Optional[str], typer.Argument(help="A task (weather, sp500, regimes, ...) or a CSV, JSONL or Parquet file.")
     ] = None,
     cells: Annotated[
-        Optional[str], typer.Option(help="Cells to compare, e.g. reflective,memprompt; or all.", rich_help_panel=_EXAM)
+        Optional[str],
+        typer.Option(
+            help="Cells to compare, e.g. reflective,memprompt; or all; river:linear_model.PARegressor.",
+            rich_help_panel=_EXAM,
+        ),
     ] = None,
     control: Annotated[
         Optional[str], typer.Option(help="What the others are compared with [empty_memory].", rich_help_panel=_EXAM)
@@ -60,6 +64,10 @@ def compare_command(
     ] = None,
     config: Annotated[
         Optional[Path], typer.Option(help="TOML file with these settings; flags go before it.", rich_help_panel=_EXAM)
+    ] = None,
+    preset: Annotated[
+        Optional[str],
+        typer.Option(help="Settings of a published experiment: llm-as-rnn; others go before.", rich_help_panel=_EXAM),
     ] = None,
     signature: Annotated[
         Optional[str], typer.Option(help='e.g. "rain: float -> tomorrow: str"', rich_help_panel=_DATA)
@@ -155,6 +163,7 @@ def compare_command(
         "max_usd": max_usd,
         "prices": options(price or [], "--price") or None,
         "prompts": prompts,
+        "preset": preset,
         "judge": {
             "kind": judge,
             "lm": judge_lm,

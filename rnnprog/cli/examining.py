@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from rnnprog.cli.judging import JUDGEMENTS, Judge, judge_of
 from rnnprog.cli.models import model
+from rnnprog.cli.telling import print_exam, summary_of
 from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate import (
     ExamProgress,
@@ -30,24 +29,20 @@ from rnnprog.evaluate import (
     estimate_judge,
     frame_of,
     judge_exam,
+    preset,
     read_toml,
     sit,
     split_settings,
 )
 from rnnprog.exam_result import ExamResult, write_exam
-from rnnprog.report import numbers
-from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.build import build
-from rnnprog.report.columns import columns_of
-from rnnprog.report.tables import Table, recovery_table
-from rnnprog.report.verdict import headline, statements
 
-__all__ = ["Sitting", "by_cell", "print_exam", "summary_of", "swept"]
+__all__ = ["Sitting", "by_cell", "swept"]
 
 EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
-_STYLES = {"gain": "green", "loss": "red", "no evidence": "", "floor": "dim", "note": "yellow"}
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
+_APART = ("judge", "preset")  # flags that are not settings of the exam by themselves
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
 
 
@@ -72,12 +67,14 @@ class Sitting:
         given: dict[str, Any] = (
             {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
         )
+        if (name := flags.get("preset") or given.pop("preset", None)) is not None:
+            given = {**preset(name), **{known: value for known, value in given.items() if known != "preset"}}
         judge = {**_settings(given.pop("judge", {})), **_settings(flags.get("judge") or {})}
-        given.update({name: value for name, value in flags.items() if value is not None and name != "judge"})
+        given.update({name: value for name, value in flags.items() if value is not None and name not in _APART})
         if "task" not in given:
             raise ConfigurationError("name a task: on the command line, or as task = ... in the --config file")
-        if given.get("cells") == ["all"]:
-            given["cells"] = all_cells()
+        if "all" in (given.get("cells") or ()):
+            given["cells"] = [one for name in given["cells"] for one in (all_cells() if name == "all" else [name])]
         budgets = given.pop("memory_budgets", None)
         self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))
         self.console = Console(stderr=quiet)
@@ -200,26 +197,6 @@ def by_cell(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def print_exam(exam: ExamResult, console: Console) -> None:
-    """Print verdict, results and recovery of an exam."""
-    rows = arm_rows(exam, columns_of(exam))
-    console.print(Text(headline(exam, rows), style="bold"))
-    for said in statements(exam, rows):
-        console.print(Text(f"- {said.text}", style=_STYLES.get(said.kind, "")))
-    console.print(_results(exam, rows))
-    recovered = recovery_table(exam, rows)
-    if recovered.rows:
-        console.print(_rich(recovered))
-
-
-def summary_of(exam: ExamResult) -> dict[str, Any]:
-    """Return the result of an exam as one small JSON object, without the walks."""
-    dumped = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs"}}})
-    for c, told in zip(exam.comparisons, dumped["comparisons"], strict=True):
-        told.update(outcome=c.outcome, words=c.words)
-    return {"task": dumped["task"], "complete": exam.config.get("complete"), **dumped}
-
-
 def swept(given: Mapping[str, Any], budgets: Sequence[int]) -> dict[str, Any]:
     """Return settings in which every cell stands once for each memory budget.
 
@@ -231,44 +208,3 @@ def swept(given: Mapping[str, Any], budgets: Sequence[int]) -> dict[str, Any]:
     cells = [name for name in given.get("cells") or ("reflective",) if name != given.get("control", "empty_memory")]
     arms = [{"label": f"{c} {b}", "cell": c, "settings": {"budget": b}} for c in cells for b in budgets]
     return {**rest, "arms": arms}
-
-
-def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
-    """Return the results in as few columns as a terminal has room for; the page has them all."""
-    said = {c.arm: c for c in exam.comparisons}
-    drawn = RichTable(title="Results", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    drawn.add_column("arm", no_wrap=True)
-    failed = any(row.failed for row in rows)
-    names = [f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", *(["failed"] if failed else [])]
-    for name in names:
-        drawn.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        c = said.get(row.label)
-        asked = row.role != "floor"
-        cells = [
-            numbers.figure(row.score, exam.metric),
-            numbers.points(c.gain, exam.metric).removesuffix(" points")
-            if c
-            else "control"
-            if row.role == "control"
-            else "",
-            numbers.p_value(c.p_corrected) if c else "",
-            numbers.count(row.calls) if asked else "",
-            numbers.count(row.tokens) if asked else "",
-            *([f"{row.failed:,}"] if failed else []),
-        ]
-        style = {"floor": "dim", "control": "italic"}.get(row.role, "")
-        drawn.add_row(Text(row.label), *(Text(cell) for cell in cells), style=style)
-    drawn.caption, drawn.caption_justify = "Gain over the control; calls and tokens for each step.", "left"
-    return drawn
-
-
-def _rich(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, header_style="dim")
-    drawn.caption, drawn.caption_justify = table.note, "left"
-    for index, name in enumerate(table.columns):
-        drawn.add_column(Text(name), justify="left" if index == 0 else "right", overflow="fold")
-    for row, kind in zip(table.rows, table.kinds, strict=True):
-        style = {"floor": "dim", "control": "italic"}.get(kind, "")
-        drawn.add_row(*(Text(cell) for cell in row), style=style)
-    return drawn

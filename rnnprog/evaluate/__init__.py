@@ -10,10 +10,12 @@ from rnnprog.evaluate.estimate import ArmEstimate, estimate, estimate_judge
 from rnnprog.evaluate.examine import examine, sit
 from rnnprog.evaluate.frame import Frame, frame_of
 from rnnprog.evaluate.judging import judge_exam
+from rnnprog.evaluate.presets import PRESETS, preset
 from rnnprog.evaluate.store import Store
 from rnnprog.evaluate.watch import ExamProgress, Quiet, Watcher
 
 __all__ = [
+    "PRESETS",
     "ArmEstimate",
     "ArmSpec",
     "CapReached",
@@ -33,6 +35,7 @@ __all__ = [
     "examine",
     "frame_of",
     "judge_exam",
+    "preset",
     "read_toml",
     "sit",
     "split_settings",

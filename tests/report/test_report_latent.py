@@ -30,7 +30,8 @@ def row(label: str, gain: float, capacity: int, p: float, **more: Any) -> dict[s
     ]
     told = "recall (gain over another conversation's bank)" if gain > 0.1 else "no recall shown (gain)"
     return {
-        "method": label, "form": "repaired", "label": label, "capacity": capacity, "rows": 16 * capacity, "trained": 9, "seeds": [0, 1],
+        "method": label, "form": "repaired", "label": label, "capacity": capacity, "rows": 16 * capacity,
+        "trained": 9, "seeds": [0, 1],
         "own": figure(0.1 + gain), "foreign": figure(0.1), "zero": figure(0.05), "gain": figure(gain), "p_holm": p,
         "verdict": told, "rate": 0.3, "tax": 0.01, "net": gain, "buckets": lags, **more,
     }  # fmt: skip
