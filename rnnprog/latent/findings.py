@@ -6,45 +6,27 @@ All scores are token F1 as fractions of 1. This module needs no torch, so a page
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from scipy import stats
 
 from rnnprog.latent.errors import LatentError
 from rnnprog.latent.examination import Examination, pooled, verdict
-from rnnprog.latent.scores import Floats, bucket_names, buckets, clustered, falling_fit, recall_rate
+from rnnprog.latent.figures import Figure, difference, fall_of, growth_of, mean_of, times_of
+from rnnprog.latent.scores import bucket_names, buckets, falling_fit, recall_rate
 from rnnprog.memory import Value
 from rnnprog.statistics.correction import corrected
 
-SCHEMA: Literal["rnnprog-latent-table/1"] = "rnnprog-latent-table/1"
 TIMES = 3.0
 """A repaired memory has to stand this many times above its foreign control."""
 
 
-class Figure(Value):
-    """A figure with its standard error and 95 % interval.
-
-    The error adds the bootstrap over conversations and the spread between seeds in quadrature; the interval is Student's
-    with the degrees of freedom of that sum (few seeds make it wide).
-    """
-
-    mean: float
-    error: float
-    low: float
-    high: float
-    freedom: float
-
-    @property
-    def p(self) -> float:
-        """Two-sided p-value of "this figure is zero"."""
-        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.freedom)) if self.error else 1.0
-
-
 class Bucket(Value):
-    """One lag bucket: ``lags`` in turns, ``n`` questions, scores, gain over the foreign bank, published rate."""
+    """One lag bucket: ``lags`` in turns, ``n`` questions, scores, gain over the foreign bank, published rate.
+
+    Without a question in it all but ``lags`` and ``n`` are None.
+    """
 
     lags: str
     n: int
@@ -58,9 +40,9 @@ class Bucket(Value):
 class Row(Value):
     """One method at one capacity, its seeds pooled.
 
-    ``form`` is paper, proxy or repaired; ``capacity`` is 1 or 10 (the paper's scale, or small and large bank of a repaired
-    one); ``gain`` is own minus foreign bank, ``p_holm`` its p-value corrected for the number of rows in the file, and
-    ``recall`` the word of the verdict (gain above two standard errors, uncorrected).
+    ``form`` is paper, proxy or repaired and ``label`` the name to show; ``capacity`` is 1 or 10 (of a repaired one: the
+    small and the large bank), ``rows`` what that means in rows (M.4: side of its matrix). ``gain`` is own minus foreign
+    bank and ``p_holm`` its p-value corrected for the number of rows in the file; ``verdict`` is in words, uncorrected.
     """
 
     method: str
@@ -90,8 +72,10 @@ class Row(Value):
 
 
 class Check(Value):
-    """What a true memory shows: ``falls`` is the gain at the shortest lags minus that at the longest (larger bank),
-    ``grows`` the gain of the larger bank minus the smaller one's, ``times`` own over foreign bank (larger bank).
+    """What a true memory shows, for one method with both capacities.
+
+    ``falls``: gain at the shortest lags minus that at the longest, larger bank. ``grows``: gain of the larger bank
+    minus that of the smaller. ``times``: own over foreign bank, larger bank (None when either is zero).
     """
 
     method: str
@@ -100,102 +84,85 @@ class Check(Value):
     rows: tuple[int, int]
     falls: Figure
     grows: Figure
-    times: Figure
+    times: Figure | None
 
     @property
     def holds(self) -> bool:
-        """Whether the curve falls and the capacity counts beyond their intervals, at least 3 times above the control."""
-        return self.falls.low > 0 and self.grows.low > 0 and self.times.mean >= TIMES
+        """Whether both effects exceed their intervals and the own bank is at least three times the foreign one."""
+        return self.falls.low > 0 and self.grows.low > 0 and self.times is not None and self.times.mean >= TIMES
 
 
 class Findings(Value):
-    """Everything in ``table.json``: ``facts`` about the setting, the frozen model's own scores, rows and checks."""
+    """Everything in ``table.json``: ``facts`` about the setting, the frozen model's own scores, rows and checks.
 
-    schema_name: Literal["rnnprog-latent-table/1"] = SCHEMA
+    Use ``Findings.load("runs/latent/table/table.json")`` to show a finished table elsewhere.
+    """
+
+    kind: Literal["rnnprog-latent-table/1"] = "rnnprog-latent-table/1"
     facts: dict[str, str]
     references: dict[str, Figure]
     rows: tuple[Row, ...]
     checks: tuple[Check, ...]
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: Path) -> None:
         """Write as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.model_dump_json(indent=1) + "\n")
-        return path
 
     @classmethod
-    def load(cls, path: Path) -> Findings:
+    def load(cls, path: Path | str) -> Findings:
         """Read what ``save`` wrote; raises ``LatentError`` for another kind of file."""
         try:
-            return cls.model_validate_json(path.read_text())
+            return cls.model_validate_json(Path(path).read_text())
         except (OSError, ValueError) as error:
             raise LatentError(f"{path} is no table of the latent wing: write one with rnnprog latent table") from error
 
 
-class _Cell(Protocol):
+class CellName(Protocol):
+    """What tells the runs of a table apart, beside the seed."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """M.1 to M.6."""
+
     @property
-    def form(self) -> Any: ...
+    def form(self) -> Any:
+        """paper, proxy or repaired."""
+
     @property
-    def capacity(self) -> int: ...
+    def capacity(self) -> int:
+        """1 or 10."""
 
 
-def figure(influence: Floats, owners: Sequence[str], by_seed: Sequence[float], mean: float | None = None) -> Figure:
-    """A figure from the influence of every question on it (seeds averaged) and its value in every seed.
-
-    >>> steady = figure(np.array([0.1, -0.1, 0.2, -0.2]), ["a", "a", "b", "b"], [0.5, 0.5])
-    >>> steady.mean, round(steady.error, 6)
-    (0.5, 0.0)
-    """
-    within, count = clustered(influence, owners).error, len(by_seed)
-    between = float(np.std(by_seed, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
-    error = float(np.hypot(within, between))
-    parts = within**4 / max(1, len(set(owners)) - 1) + (between**4 / (count - 1) if count > 1 else 0.0)
-    freedom = error**4 / parts if parts else float(max(1, len(set(owners)) - 1))
-    centre = float(np.mean(by_seed)) if mean is None else mean
-    reach = float(stats.t.ppf(0.975, freedom)) * error
-    return Figure(mean=centre, error=error, low=centre - reach, high=centre + reach, freedom=freedom)
-
-
-def findings(results: Sequence[tuple[_Cell, Examination]], edges: Sequence[int], facts: dict[str, str]) -> Findings:
+def findings(results: Sequence[tuple[CellName, Examination]], edges: Sequence[int], facts: dict[str, str]) -> Findings:
     """Pool the seeds of every method and capacity. Raises ``LatentError`` when there is nothing to pool."""
     if not results:
         raise LatentError("no finished cell: run the table first")
-
-    def key(result: tuple[_Cell, Examination]) -> tuple[Any, ...]:
-        return (result[0].form, result[0].capacity, result[0].name)
-
-    order = list(dict.fromkeys(key(result) for result in results))
-    ranked = sorted(results, key=lambda result: order.index(key(result)))
-    groups = {
-        name: [exam.answerable for _, exam in group] for name, group in groupby(ranked, key=key)
-    }  # fmt: skip
-    rows = [_row(name, exams, edges) for name, exams in groups.items()]
+    groups: dict[tuple[str, int, str], list[Examination]] = {}
+    for cell, exam in results:
+        groups.setdefault((cell.form, cell.capacity, cell.name), []).append(exam.answerable)
+    rows = [_row(key, exams, edges) for key, exams in groups.items()]
     adjusted = corrected([row.gain.p for row in rows])
-    first = next(iter(groups.values()))[0]
-    names = [name for name in first.f1 if name not in ("memory", "shuffled", "zero")]
+    some = next(iter(groups.values()))[:1]
+    references = [name for name in some[0].f1 if name not in ("memory", "shuffled", "zero")]
+    pairs = [(form, name) for form, capacity, name in groups if capacity == 10 and (form, 1, name) in groups]
     return Findings(
         facts=facts,
-        references={name: _mean([first], name) for name in names},
+        references={name: mean_of(some, name) for name in references},
         rows=tuple(row.model_copy(update={"p_holm": p}) for row, p in zip(rows, adjusted, strict=True)),
-        checks=tuple(
-            _check(name, groups[form, 1, name], groups[form, 10, name], edges)
-            for form, capacity, name in groups
-            if capacity == 10 and (form, 1, name) in groups
-        ),
+        checks=tuple(_check(pair, groups[pair[0], 1, pair[1]], groups[pair[0], 10, pair[1]], edges) for pair in pairs),
     )
 
 
-def _row(name: tuple[Any, ...], exams: list[Examination], edges: Sequence[int]) -> Row:
-    form, capacity, method = name
+def _row(key: tuple[str, int, str], exams: list[Examination], edges: Sequence[int]) -> Row:
+    form, capacity, method = key
     whole, between = pooled(exams)
     return Row(
         method=method, form=form, label=whole.method, capacity=capacity, rows=whole.capacity, trained=whole.parameters,
         seeds=tuple(exam.seed for exam in exams),
-        own=_mean(exams, "memory"), foreign=_mean(exams, "shuffled"), zero=_mean(exams, "zero"),
-        gain=_mean(exams, "memory", "shuffled"),
-        gain_by_seed=tuple(_difference(exam, "memory", "shuffled").mean() for exam in exams),
+        own=mean_of(exams, "memory"), foreign=mean_of(exams, "shuffled"), zero=mean_of(exams, "zero"),
+        gain=mean_of(exams, "memory", "shuffled"),
+        gain_by_seed=tuple(float(difference(exam, "memory", "shuffled").mean()) for exam in exams),
         p_holm=1.0,
         verdict=verdict(whole, between),
         rate=float(np.mean([recall_rate(exam.f1["memory"], exam.f1["zero"]).mean() for exam in exams])),
@@ -205,79 +172,31 @@ def _row(name: tuple[Any, ...], exams: list[Examination], edges: Sequence[int]) 
     )  # fmt: skip
 
 
-def _difference(exam: Examination, condition: str, over: str | None) -> Floats:
-    return exam.f1[condition] - (exam.f1[over] if over else 0.0)
-
-
-def _mean(exams: list[Examination], condition: str, over: str | None = None, keep: Any = slice(None)) -> Figure:
-    values = [_difference(exam, condition, over)[keep] for exam in exams]
-    pool = np.mean(values, axis=0)
-    return figure(pool - pool.mean(), np.asarray(exams[0].owners)[keep].tolist(), [float(v.mean()) for v in values])
-
-
 def _buckets(exams: list[Examination], edges: Sequence[int]) -> tuple[Bucket, ...]:
     place = buckets(exams[0].lags, edges)
     rates = np.mean([recall_rate(exam.f1["memory"], exam.f1["zero"]) for exam in exams], axis=0)
     parts = [place == number for number in range(len(edges))]
     raw = [float(rates[part].mean()) if part.any() else float("nan") for part in parts]
     fitted = falling_fit(raw, [float(part.sum()) for part in parts])
-    found = []
-    for number, (lags, part) in enumerate(zip(bucket_names(edges), parts, strict=True)):
-        asked = bool(part.any())
-        found.append(
-            Bucket(
-                lags=lags,
-                n=int(part.sum()),
-                own=_mean(exams, "memory", keep=part).mean if asked else None,
-                foreign=_mean(exams, "shuffled", keep=part).mean if asked else None,
-                gain=_mean(exams, "memory", "shuffled", part) if asked else None,
-                rate=_known(raw[number]),
-                rate_fitted=_known(fitted[number]),
-            )
+    return tuple(
+        Bucket(
+            lags=lags, n=int(part.sum()),
+            own=mean_of(exams, "memory", keep=part).mean if part.any() else None,
+            foreign=mean_of(exams, "shuffled", keep=part).mean if part.any() else None,
+            gain=mean_of(exams, "memory", "shuffled", part) if part.any() else None,
+            rate=_known(raw[number]), rate_fitted=_known(fitted[number]),
         )
-    return tuple(found)
+        for number, (lags, part) in enumerate(zip(bucket_names(edges), parts, strict=True))
+    )  # fmt: skip
 
 
-def _check(method: str, small: list[Examination], large: list[Examination], edges: Sequence[int]) -> Check:
-    shared = sorted({exam.seed for exam in small} & {exam.seed for exam in large})
-    pairs = [[next(exam for exam in exams if exam.seed == seed) for seed in shared] for exams in (small, large)]
-    less, more = ([_difference(exam, "memory", "shuffled") for exam in exams] for exams in pairs)
-    owners = large[0].owners
-    growth = [b - a for a, b in zip(less, more, strict=True)]
-    pool = np.mean(growth, axis=0)
+def _check(pair: tuple[str, str], small: list[Examination], large: list[Examination], edges: Sequence[int]) -> Check:
+    seeds = {exam.seed for exam in small} & {exam.seed for exam in large}
+    less, more = ([exam for exam in exams if exam.seed in seeds] for exams in (small, large))
     return Check(
-        method=method,
-        form=large[0].method.partition("(")[2].rstrip(")") or "paper",
-        label=large[0].method,
-        rows=(small[0].capacity, large[0].capacity),
-        falls=_fall([_difference(exam, "memory", "shuffled") for exam in large], large[0], edges),
-        grows=figure(pool - pool.mean(), owners, [float(values.mean()) for values in growth]),
-        times=_times(large),
-    )
-
-
-def _fall(gains: list[Floats], exam: Examination, edges: Sequence[int]) -> Figure:
-    """Gain in the first bucket minus that in the last; the influence of a question is its share of either mean."""
-    place = buckets(exam.lags, edges)
-    near, far = place == place.min(), place == place.max()
-    pool = np.mean(gains, axis=0)
-    influence = np.zeros(len(pool))
-    influence[near] = (pool[near] - pool[near].mean()) * len(pool) / near.sum()
-    influence[far] -= (pool[far] - pool[far].mean()) * len(pool) / far.sum()
-    return figure(influence, exam.owners, [float(gain[near].mean() - gain[far].mean()) for gain in gains])
-
-
-def _times(exams: list[Examination]) -> Figure:
-    """Own over foreign bank; the interval is that of the logarithm."""
-    own, other = (np.array([exam.f1[name].mean() for exam in exams]) for name in ("memory", "shuffled"))
-    mine, theirs = (np.mean([exam.f1[name] for exam in exams], axis=0) for name in ("memory", "shuffled"))
-    if min(own.min(), other.min()) <= 0:
-        nothing = float("nan") if own.mean() == 0 else float("inf")
-        return Figure(mean=nothing, error=nothing, low=0.0, high=float("inf"), freedom=1.0)
-    ratio = float(own.mean() / other.mean())
-    logs = figure(mine / mine.mean() - theirs / theirs.mean(), exams[0].owners, np.log(own / other).tolist())
-    low, high = (float(np.exp(np.log(ratio) + end - logs.mean)) for end in (logs.low, logs.high))
-    return Figure(mean=ratio, error=ratio * logs.error, low=low, high=high, freedom=logs.freedom)
+        form=pair[0], method=pair[1], label=large[0].method, rows=(small[0].capacity, large[0].capacity),
+        falls=fall_of(large, edges), grows=growth_of(less, more), times=times_of(large),
+    )  # fmt: skip
 
 
 def _known(value: float) -> float | None:

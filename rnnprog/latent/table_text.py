@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rnnprog.latent.errors import LatentError
-from rnnprog.latent.findings import Figure, Findings, Row
+from rnnprog.latent.figures import Figure
+from rnnprog.latent.findings import Findings, Row
 
 _BLOCK = re.compile(r"(<!-- latent table: (?P<what>\w+) ?(?P<form>[\w-]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -47,8 +48,8 @@ def curves(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         cells = [
-            "-" if part.gain is None or part.own is None or part.foreign is None else
-            f"{100 * part.own:.1f} / {100 * part.foreign:.1f} ({100 * part.gain.mean:+.1f} ± {100 * part.gain.error:.1f})"
+            "-" if part.gain is None else f"{_percent(part.own)} / {_percent(part.foreign)} "
+            f"({100 * part.gain.mean:+.1f} ± {100 * part.gain.error:.1f})"
             for part in row.buckets
         ]  # fmt: skip
         raw, fitted = ([part.rate for part in row.buckets], [part.rate_fitted for part in row.buckets])
@@ -68,7 +69,7 @@ def knowledge(rows: Sequence[Row]) -> str:
 
 
 def checks(table: Findings, form: str) -> str:
-    """Whether the gain falls with lag and grows with capacity, and how far the own bank stands above the foreign one."""
+    """Whether the gain falls with lag and grows with capacity, and how many times the foreign bank the own one is."""
     wanted = {(row.method, row.form) for row in rows_of(table, form)}
     head = (
         "method", "rows", "gain, shortest minus longest lag [95 %]", "gain, large minus small bank [95 %]",
@@ -77,7 +78,7 @@ def checks(table: Findings, form: str) -> str:
     lines = []
     for check in table.checks:
         if (check.method, check.form) in wanted:
-            times = f"{check.times.mean:.1f} [{check.times.low:.1f}, {check.times.high:.1f}]"
+            times = f"{check.times.mean:.1f} [{check.times.low:.1f}, {check.times.high:.1f}]" if check.times else "-"
             sizes = f"{check.rows[0]}, {check.rows[1]}"
             held = "yes" if check.holds else "no"
             lines.append([check.label, sizes, _points(check.falls), _points(check.grows), times, held])
@@ -85,19 +86,17 @@ def checks(table: Findings, form: str) -> str:
 
 
 def setting(table: Findings, form: str = "") -> str:
-    """What the frozen model scores without any adapter, and which seeds were run."""
-    seeds = sorted({seed for row in table.rows for seed in row.seeds})
-    scores = ", ".join(
-        f"{name} {100 * score.mean:.1f} ± {100 * score.error:.1f}" for name, score in table.references.items()
-    )
-    fewer = [f"{row.label} {row.rows} rows: {len(row.seeds)}" for row in table.rows if len(row.seeds) < len(seeds)]
-    note = f" Fewer seeds: {'; '.join(fewer)}." if fewer else ""
+    """What the frozen model scores without any adapter, which seeds were run, and how many verdicts survive Holm."""
+    seeds, rows = sorted({seed for row in table.rows for seed in row.seeds}), table.rows
+    scores = ", ".join(f"{name} {100 * at.mean:.1f} ± {100 * at.error:.1f}" for name, at in table.references.items())
+    fewer = [f"{row.label} {row.rows} rows: {len(row.seeds)}" for row in rows if len(row.seeds) < len(seeds)]
+    recalls = [row for row in rows if row.recalls]
     return (
-        f"The frozen model without any adapter scores (± standard error): {scores}. "
-        f"Seeds {', '.join(map(str, seeds))}; {len(table.rows)} rows, {sum(row.recalls for row in table.rows)} of them with the "
-        f"verdict \"recall\", {sum(row.recalls and row.p_holm < 0.05 for row in table.rows)} of these below 0.05 after "
-        f"Holm's correction for {len(table.rows)} rows.{note}"
-    )  # fmt: skip
+        f"The frozen model without any adapter scores (± standard error): {scores}. Seeds: "
+        f"{', '.join(map(str, seeds))}{'; fewer: ' + '; '.join(fewer) if fewer else ''}. Of {len(rows)} rows "
+        f'{len(recalls)} have the verdict "recall"; {sum(row.p_holm < 0.05 for row in recalls)} of these stay below '
+        f"0.05 after Holm's correction for {len(rows)} comparisons."
+    )
 
 
 def blocks() -> dict[str, Callable[[Findings, str], str]]:
