@@ -94,14 +94,16 @@ def _rows(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Any]) -> T
         )
         for row in rows
     )
-    columns = ("method", "own bank [95 %]", "foreign bank [95 %]", "gain [95 %]", "p (Holm)")
+    columns = (
+        *("method", "own bank [95 %]", "foreign bank [95 %]", "gain [95 %]", "p (Holm)"),
+        *("zero bank", "tax", "net", "seeds", "verdict"),
+    )
     note = (
         "Token F1 in percent. Gain: own minus foreign bank. Tax: what the adapter costs with an empty bank. Net: own "
     )
     note += "bank minus the frozen model without memory."
     known = [f"{name} {_figure(figure)}" for name, figure in references.items()]
     note += f" The frozen model by itself: {'; '.join(known)}." if known else ""
-    columns = (*columns, "zero bank", "tax", "net", "seeds", "verdict")
     return Table("Latent memory", columns, cells, ("arm",) * len(cells), note)
 
 
