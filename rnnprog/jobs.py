@@ -7,12 +7,16 @@ steps takes longer than that as a matter of course. This one runs each job once.
 from __future__ import annotations
 
 import contextvars
+import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import dspy
+from dspy.dsp.utils.settings import main_thread_config
 
 from rnnprog.effects import drive
 from rnnprog.errors import DataError, LMUnavailableError, RnnprogError, StepFailedError
@@ -27,7 +31,7 @@ from rnnprog.walk import Walk
 
 __all__ = ["Halt", "Job", "run_jobs"]
 
-_HISTORY = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
+_KEPT = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
 _POLL = 0.2  # seconds between looks at the keyboard while waiting
 
 
@@ -112,6 +116,10 @@ class _Batch:
         self._stop = threading.Event()
 
     def run(self, jobs: Sequence[Job], concurrency: int) -> bool:
+        with _loaded_left_alone():
+            return self._run(jobs, concurrency)
+
+    def _run(self, jobs: Sequence[Job], concurrency: int) -> bool:
         pool = ThreadPoolExecutor(max_workers=min(concurrency, max(1, len(jobs))), thread_name_prefix="rnnprog")
         futures = [pool.submit(job.context.run, self._work, job) for job in jobs]
         try:
@@ -146,7 +154,7 @@ class _Batch:
         walk.on_record = self._recorder(job, walk)
         error: str | None = None
         try:
-            with dspy.context(max_history_size=min(dspy.settings.max_history_size, _HISTORY)), walk.meter.listening():
+            with dspy.context(**_kept()), walk.calling():
                 drive(walk.steps(job.steps, len(job.steps)), walk.meter.booking)
             job.complete = True
         except _Stopped:
@@ -174,3 +182,24 @@ class _Batch:
                 raise _Stopped
 
         return record
+
+
+def _kept() -> dict[str, Any]:
+    settings = dspy.settings
+    kept = {"max_history_size": min(settings.max_history_size, _KEPT)}
+    if settings.trace is main_thread_config["trace"]:  # not one that somebody opened in order to read it
+        kept["max_trace_size"] = min(settings.max_trace_size, _KEPT)
+    return kept
+
+
+@contextmanager
+def _loaded_left_alone() -> Iterator[None]:
+    """Keep what was loaded before out of full garbage collections: each stops all walks, for a tenth of a second."""
+    if gc.get_freeze_count():  # somebody else sees to it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

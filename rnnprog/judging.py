@@ -22,6 +22,7 @@ from rnnprog.attempt import attempt
 from rnnprog.effects import Call, Effects, adrive, drive
 from rnnprog.errors import ConfigurationError
 from rnnprog.judgements import Judged, Judgement, JudgementFile
+from rnnprog.lm.formatting import thrifty
 from rnnprog.lm.meter import Listener, Meter
 from rnnprog.lm.prices import Prices
 from rnnprog.lm.verbatim import Verbatim
@@ -170,7 +171,7 @@ class _Bench:
         said = _Said()
         said.meter.listeners, said.meter.prices = self.listeners, self.prices
         try:
-            with self._sitting(), said.meter.listening():
+            with self._sitting(), thrifty(), said.meter.listening():
                 judgement = drive(self._ruling(asked, said), said.meter.booking)
         except BaseException:
             self._broken = True
@@ -180,7 +181,7 @@ class _Bench:
     async def arule(self, asked: Question) -> None:
         """Put one question before the judge, awaiting it."""
         said = _Said()
-        with self._sitting(), said.meter.listening():
+        with self._sitting(), thrifty(), said.meter.listening():
             judgement = await adrive(self._ruling(asked, said), said.meter.booking)
         self._keep(judgement, said)
 
