@@ -74,7 +74,7 @@ def scatter(marks: Sequence[Mark], x_name: str, y_name: str, line: Sequence[tupl
         parts.append(f'<circle class="{mark.kind}" cx="{x}" cy="{y}" r="4"><title>{says}</title></circle>')
     parts.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{html.escape(x_name)}</text>')
     label = html.escape(f"{y_name} against {x_name}")
-    return f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    return _drawn(parts, label)
 
 
 def bars_of_error(
@@ -118,13 +118,19 @@ def bars_of_error(
             )
     parts.append(f'<text x="{_LEFT + wide / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{html.escape(x_name)}</text>')
     label = html.escape(f"{y_name} by {x_name}")
-    drawn = f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    drawn = _drawn(parts, label)
     marks = (f'{_shape(rank, 10, 6)} style="fill:var(--arm{rank % 8})"/>' for rank in range(len(series)))
     legend = "".join(
         f'<span><svg viewBox="0 0 20 12">{mark}</svg>{html.escape(name)}</span>'
         for mark, name in zip(marks, series, strict=True)
     )
     return f'<p class="note">{html.escape(y_name)}</p>{drawn}<div class="legend">{legend}</div>'
+
+
+def _drawn(parts: Sequence[str], label: str) -> str:
+    """Return the plot in a box that scrolls where it is narrow: scaled down, no label could be read."""
+    drawn = f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    return f'<div class="scroll" tabindex="0">{drawn}</div>'
 
 
 def _shape(rank: int, x: float, y: float) -> str:
