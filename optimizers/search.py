@@ -20,6 +20,7 @@ from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.dashboard import annotate_trial
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.evaluation import Evaluator, Job
+from rnnprog.optimizers.fitting import Fitting
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
@@ -179,7 +180,7 @@ class Search:
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
         inner = make_sampler(self.sampler, seed, startup)
-        self.study.sampler = Masked(inner, empty, seed, fixed)
+        self.study.sampler = Masked(inner, empty, seed, fixed, Fitting(self.space, pool, self.student).unfit)
         candidate = self.space.suggest(trial, pool)
         if place == 0:
             candidate = Candidate(options=candidate.options)  # the student as it is, whatever the ranges can express
