@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from rnnprog.budget import memory_tokens
 from rnnprog.cells.reflective import NO_CRITIQUE, Reflective
 from rnnprog.memory import Memory
 from rnnprog.optimizers.candidate import cells_of
@@ -32,7 +33,7 @@ def cut_demos(trace: Trace, t: int, cell: Reflective) -> dict[str, dict[str, Jso
 
     Returns:
         Examples by phase; ``None`` where the step is no model of how to do it: a wrong or failed answer, no critique,
-        or a rewrite that was refused, cut or failed.
+        a rewrite that was refused, cut or failed, or notes under other headings or over the budget of the cell.
     """
     record = trace.records[t]
     update = _lesson(record)
@@ -49,6 +50,8 @@ def cut_demos(trace: Trace, t: int, cell: Reflective) -> dict[str, dict[str, Jso
         "evidence": update.feedback.text if update.feedback else "",
     }
     settings = cell.settings.value
+    if not settings.layout.matches(after) or memory_tokens(after, cell.tokenizer) > settings.budget:
+        return None
     demos: dict[str, dict[str, JsonValue]] = {
         "predictor": {"memory": before.render(), **record.inputs, **record.prediction},
         "rewriter": {

@@ -172,15 +172,20 @@ class GepaTuner(Teleprompter):
         Args:
             student: the program; it is not changed.
             trainset: sequences to reflect on.
-            teacher: not used; for the common interface.
+            teacher: for the common interface; GEPA writes no worked examples, so one is refused.
             valset: sequences to judge by; by default a part of the trainset.
 
         Returns:
             A new program with ``candidate_programs`` (best first), ``detailed_results`` (GEPA's own) and ``ledger``.
 
         Raises:
-            ConfigurationError: no model to reflect with.
+            ConfigurationError: no model to reflect with, or a teacher.
         """
+        if teacher is not None:
+            raise ConfigurationError(
+                "GEPA changes instructions only, and has no use for a teacher; leave it out, or give it to OptunaTuner, "
+                "which cuts worked examples from its walks"
+            )
         train, val = split(items_of(trainset), None if valset is None else items_of(valset, "valset"))
         purse = Purse(self.budget)
         adapter = WalkAdapter(student, self.objective, purse, self.concurrency)

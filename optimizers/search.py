@@ -290,7 +290,9 @@ class Search:
         best = self.best_trial()
         self.on_progress(
             Progress(
-                trials=sum(trial.state.is_finished() and RETRY not in trial.user_attrs for trial in trials),
+                trials=sum(
+                    trial.state.is_finished() and not {RETRY, DUPLICATE} & trial.user_attrs.keys() for trial in trials
+                ),
                 wanted=self.trials,
                 pruned=sum(PRUNED_AFTER in trial.user_attrs for trial in trials),
                 failed=sum("error" in trial.user_attrs for trial in trials),
