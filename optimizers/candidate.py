@@ -100,6 +100,8 @@ class Candidate(Value):
             raise ConfigurationError(
                 f"the candidate changes {unknown}, but the program has the phases {sorted(phases)}"
             )
+        for cell in cells_of(program):
+            self._apply_to(cell)  # before the texts, since another way of rewriting brings its own
         for phase, text in self.instructions.items():
             phases[phase].signature = phases[phase].signature.with_instructions(text)
         for phase, demos in self.demos.items():
@@ -115,15 +117,13 @@ class Candidate(Value):
             if lm is None:
                 raise ConfigurationError(f"no model for {phase!r} whose temperature could be set; call dspy.configure")
             phases[phase].lm = lm.copy(temperature=temperature)
-        for cell in cells_of(program):
-            self._apply_to(cell)
         return program
 
     def _apply_to(self, cell: Reflective) -> None:
         if self.settings:
             old = cell.settings.value.model_dump(mode="json")
             try:
-                cell.settings.value = ReflectiveSettings.model_validate({**old, **self.settings})
+                cell.set_settings(ReflectiveSettings.model_validate({**old, **self.settings}))
             except ValidationError as error:
                 raise ConfigurationError(f"the settings {self.settings} cannot be used: {error}") from error
         settings = cell.settings.value

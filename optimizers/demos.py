@@ -20,12 +20,14 @@ from rnnprog.optimizers.rounds import Request, Walked
 from rnnprog.optimizers.space import phases_of
 from rnnprog.optimizers.trajectory import was_right
 from rnnprog.signatures import as_text
+from rnnprog.signatures.revise import edits_between, numbered
 from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.trace import StepRecord, Trace, Update
 
 __all__ = ["cut_demos", "propose_demos"]
 
 _PHASES = ("predictor", "reflector", "rewriter")
+_WRITTEN = ("rewrite", "edit")
 
 
 def cut_demos(trace: Trace, t: int, cell: Reflective) -> dict[str, dict[str, JsonValue]] | None:
@@ -52,16 +54,17 @@ def cut_demos(trace: Trace, t: int, cell: Reflective) -> dict[str, dict[str, Jso
     settings = cell.settings.value
     if not settings.layout.matches(after) or memory_tokens(after, cell.tokenizer) > settings.budget:
         return None
+    edits = settings.rewriting == "edits"
     demos: dict[str, dict[str, JsonValue]] = {
         "predictor": {"memory": before.render(), **record.inputs, **record.prediction},
         "rewriter": {
-            "memory": before.render(),
+            "memory": numbered(before) if edits else before.render(),
             **seen,
             "critique": as_text(update.critique) if update.critique else NO_CRITIQUE,
             "headings": settings.layout.describe(),
             "budget_tokens": settings.budget,
             "remark": NO_REMARK,
-            "new_memory": after.render(),
+            "new_memory": edits_between(before, after) if edits else after.render(),
         },
     }
     if update.critique:
@@ -74,7 +77,7 @@ def _lesson(record: StepRecord) -> Update | None:
     if was_right(record) is not True:
         return None
     for update in record.after:
-        if update.of == record.id and update.operation == "rewrite" and not update.dropped and update.failure is None:
+        if update.of == record.id and update.operation in _WRITTEN and not update.dropped and update.failure is None:
             return update
     return None
 

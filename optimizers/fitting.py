@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import dspy
 from pydantic import JsonValue
@@ -24,7 +24,14 @@ from rnnprog.tokens import get_tokenizer
 
 __all__ = ["Fitting"]
 
-_BINDING = ("layout", "budget", "tokenizer")
+_BINDING = ("layout", "budget", "tokenizer", "rewriting")
+
+
+class _At(NamedTuple):
+    layout: MemorySchema
+    budget: int
+    ruler: str
+    rewriting: str
 
 
 class Fitting:
@@ -72,7 +79,7 @@ class Fitting:
         return tuple(cell.settings.value for cell in cells_of(self.student))
 
     @cached_property
-    def _everywhere(self) -> list[tuple[MemorySchema, int, str]]:
+    def _everywhere(self) -> list[_At]:
         """The most room under each layout of the space."""
         layouts, budgets = [self._settings[0].layout], [self._settings[0].budget]
         for part in self.space.parts:
@@ -80,28 +87,36 @@ class Fitting:
                 layouts = [MemorySchema.model_validate(value) for value in part.values]
             if isinstance(part, Setting) and part.setting == "budget":
                 budgets = [int(str(value)) for value in part.values] or [int(part.high or 0)]
-        return [(layout, max(budgets), self._settings[0].tokenizer) for layout in layouts]
+        ways = [self._settings[0].rewriting]
+        for part in self.space.parts:
+            if isinstance(part, Setting) and part.setting == "rewriting":
+                ways = [str(value) for value in part.values]  # type: ignore[misc]
+        ruler = self._settings[0].tokenizer
+        return [_At(layout, max(budgets), ruler, way) for layout in layouts for way in ways]
 
-    def _at(self, chosen: Mapping[str, Any]) -> tuple[MemorySchema, int, str]:
+    def _at(self, chosen: Mapping[str, Any]) -> _At:
         at: dict[str, Any] = {name: getattr(self._settings[0], name) for name in _BINDING}
         for part in self.space.parts:
             if isinstance(part, Setting) and part.setting in _BINDING and part.name in chosen:
                 by_label = {plain(value): value for value in part.values}
                 value = by_label.get(chosen[part.name], chosen[part.name])
                 at[part.setting] = MemorySchema.model_validate(value) if part.setting == "layout" else value
-        return at["layout"], int(at["budget"]), str(at["tokenizer"])
+        return _At(at["layout"], int(at["budget"]), str(at["tokenizer"]), str(at["rewriting"]))
 
-    def _fits(self, option: Option, at: tuple[MemorySchema, int, str]) -> bool:
-        layout, budget, ruler = at
+    def _fits(self, option: Option, at: _At) -> bool:
         if isinstance(option.value, dict) and option.part == "demos":
-            return all(_headings(demo) in (None, layout.describe()) for demo in _demos(option.value))
-        memory = read_memory(plain(option.value), layout)
-        return memory is not None and memory_tokens(memory, get_tokenizer(ruler)) <= budget
+            return all(_shows(demo, at) for demo in _demos(option.value))
+        memory = read_memory(plain(option.value), at.layout)
+        return memory is not None and memory_tokens(memory, get_tokenizer(at.ruler)) <= at.budget
 
 
 def _demos(value: dict[str, JsonValue]) -> list[JsonValue]:
     return [demo for demos in value.values() if isinstance(demos, list) for demo in demos]
 
 
-def _headings(demo: JsonValue) -> JsonValue:
-    return demo.get("headings") if isinstance(demo, dict) else None
+def _shows(demo: JsonValue, at: _At) -> bool:
+    """Return whether an example of a rewrite has the headings and the form that are asked for; others always fit."""
+    if not isinstance(demo, dict) or "new_memory" not in demo:
+        return True
+    whole = str(demo["new_memory"]).lstrip().startswith("##")
+    return demo.get("headings") in (None, at.layout.describe()) and whole == (at.rewriting == "whole")

@@ -183,7 +183,7 @@ class GepaTuner(Teleprompter):
         """
         if teacher is not None:
             raise ConfigurationError(
-                "GEPA changes instructions only, and has no use for a teacher; leave it out, or give it to OptunaTuner, "
+                "GEPA changes instructions only and has no use for a teacher; leave it out, or give it to OptunaTuner, "
                 "which cuts worked examples from its walks"
             )
         train, val = split(items_of(trainset), None if valset is None else items_of(valset, "valset"))

@@ -31,7 +31,14 @@ from rnnprog.optimizers.schedule import Schedule
 from rnnprog.optimizers.search import Progress, Search
 from rnnprog.optimizers.space import Space, default_space
 from rnnprog.optimizers.spending import Budget, Purse
-from rnnprog.optimizers.storage import StorageLike, open_storage, open_study
+from rnnprog.optimizers.storage import (
+    StorageError,
+    StorageLike,
+    open_storage,
+    open_study,
+    storage_errors,
+    why,
+)
 from rnnprog.optimizers.teacher import Teacher, state_digest, teacher_of
 from rnnprog.optimizers.workers import Worker
 
@@ -136,7 +143,7 @@ class OptunaTuner(Teleprompter):
             ConfigurationError: a budget below one evaluation, a study about something else, unusable arguments.
             DataError: unusable sequences.
             LMUnavailableError: no model.
-            StorageError: the storage cannot be opened.
+            StorageError: the storage cannot be opened, or is gone before the first trial is done.
         """
         taught = teacher_of(teacher, student)
         read = items_of(trainset)
@@ -145,9 +152,12 @@ class OptunaTuner(Teleprompter):
         limits = budget or self.budget
         space = self.space or default_space(student, proposals=schedule.proposals)
         self._check_budget(limits, student, val)
-        search = self._search(student, space, schedule, limits, train, val, taught)
-        with search.board.worker.working():
-            search.run()
+        try:
+            search = self._search(student, space, schedule, limits, train, val, taught)
+            with search.board.worker.working():
+                search.run()
+        except storage_errors() as error:
+            raise StorageError(f"the storage of study {self.study_name!r} does not answer: {why(error)}") from error
         return Results(search, self.folder).program()
 
     def estimate(self, student: dspy.Module, *, trainset: DataLike, valset: DataLike | None = None) -> Estimate:

@@ -52,8 +52,9 @@ def make_sampler(sampler: SamplerLike, seed: int, startup: int) -> BaseSampler:
 class Masked(BaseSampler):
     """Wraps a sampler so that it never draws a choice that no option fills yet.
 
-    A study needs the number of choices to be fixed; proposals fill them over time, and some go only with some settings.
-    A draw that falls on an empty or unfit one is repeated, and settled at random among the others if the sampler insists.
+    A study needs the number of choices to be fixed; proposals fill them over time, and some go only with some
+    settings. A draw that falls on an empty or unfit one is repeated, and settled at random among the others if the
+    sampler insists.
 
     Args:
         inner: the sampler that does the drawing.

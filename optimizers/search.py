@@ -30,7 +30,7 @@ from rnnprog.optimizers.rounds import Rounds
 from rnnprog.optimizers.sampling import Masked, SamplerLike, derive_seed, make_sampler
 from rnnprog.optimizers.space import Space
 from rnnprog.optimizers.spending import OutOfBudgetError, Spent
-from rnnprog.optimizers.storage import StorageError, storage_errors
+from rnnprog.optimizers.storage import StorageError, storage_errors, why
 from rnnprog.optimizers.workers import WORKER
 
 __all__ = ["Outcome", "Progress", "Search"]
@@ -120,8 +120,8 @@ class Search:
             self.stopped = "interrupted"
         except _NOT_OURS as error:
             if not self.outcomes:
-                raise StorageError(f"the storage does not answer: {type(error).__name__}: {error}") from error
-            self.stopped = f"the storage is gone: {type(error).__name__}: {error}"
+                raise StorageError(f"the storage does not answer: {why(error)}") from error
+            self.stopped = f"the storage is gone: {why(error)}"
             warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=2)
             return
         self._progress("done")

@@ -23,7 +23,7 @@ from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError, RnnprogError
 
-__all__ = ["StorageError", "StorageLike", "guard_study", "open_storage", "open_study"]
+__all__ = ["StorageError", "StorageLike", "guard_study", "open_storage", "open_study", "storage_errors", "why"]
 
 Direction = Literal["minimize", "maximize"]
 StorageLike = Union[str, Path, BaseStorage, None]
@@ -31,6 +31,7 @@ JOURNAL = "journal.log"
 _IDENTITY = "rnnprog:identity"
 _URL = re.compile(r"^[a-z][a-z0-9+]*://")
 _WAIT = 20.0  # seconds for a gRPC proxy to answer
+_PATIENCE = 30.0  # seconds for SQLite's lock
 
 
 class StorageError(RnnprogError, RuntimeError):
@@ -41,7 +42,8 @@ def open_storage(where: StorageLike, folder: Path | None = None) -> BaseStorage:
     """Open a storage.
 
     Args:
-        where: ``"memory"``; a folder or ``.log`` file for a journal; ``sqlite:///FILE``; ``postgresql://...``;
+        where: ``"memory"``; a folder or ``.log`` file for a journal; ``sqlite:///FILE`` (``?timeout=SECONDS`` for its
+            lock, by default 30); ``postgresql://...``;
             ``grpc://HOST:PORT``; an Optuna storage; ``None`` for a journal in ``folder``.
         folder: where the journal goes by default.
 
@@ -70,7 +72,7 @@ def open_storage(where: StorageLike, folder: Path | None = None) -> BaseStorage:
     except (ConfigurationError, StorageError):
         raise
     except Exception as error:
-        raise StorageError(f"storage {_hide(text)!r} cannot be opened: {_reason(error)}") from error
+        raise StorageError(f"storage {_hide(text)!r} cannot be opened: {why(error)}") from error
 
 
 def _journal(path: Path) -> BaseStorage:
@@ -146,14 +148,14 @@ def _database(url: str) -> BaseStorage:
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if url.startswith("sqlite"):
-        options = {"connect_args": {"timeout": 30}}
-        name = url.partition(":///")[2]
+        options = {} if "timeout=" in url else {"connect_args": {"timeout": _PATIENCE}}
+        name = url.partition("?")[0].partition(":///")[2]
         if name:
             Path(name).parent.mkdir(parents=True, exist_ok=True)
     # Workers that start together race to make the tables; the slower ones find them on the next try.
     for attempt in tenacity.Retrying(
         retry=tenacity.retry_if_exception(_is_race),
-        stop=tenacity.stop_after_attempt(8),
+        stop=tenacity.stop_after_attempt(8) | tenacity.stop_after_delay(_PATIENCE),
         wait=tenacity.wait_random(0.1, 0.6),
         reraise=True,
     ):
@@ -211,7 +213,7 @@ def open_study(
             f"the study {name!r} exists with other objectives: {error}; choose another name"
         ) from error
     except Exception as error:
-        raise StorageError(f"the storage of study {name!r} does not answer: {_reason(error)}") from error
+        raise StorageError(f"the storage of study {name!r} does not answer: {why(error)}") from error
     guard_study(study, identity)
     return study
 
@@ -256,10 +258,14 @@ def _hide(url: str) -> str:
     return re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
 
 
-def _reason(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {_hide(str(error)).strip().splitlines()[0] if str(error).strip() else ''}"
+def why(error: BaseException) -> str:
+    """Return in one line why a storage does not answer, and what to do; passwords are left out."""
+    while error.__cause__ is not None:  # the outer ones speak of commits and proxies
+        error = error.__cause__
+    said = _hide(str(error)).strip()
+    text = f"{type(error).__name__}: {said.splitlines()[0] if said else ''}"
     if "no longer compatible" in str(error) or "upgrade" in str(error):
         return text + "; it was written by another version: run `optuna storage upgrade --storage URL`"
-    if "locked" in str(error):
+    if "database is locked" in str(error):
         return text + "; another process holds it: wait, or use a journal folder or PostgreSQL for several workers"
     return text

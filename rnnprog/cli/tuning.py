@@ -80,11 +80,11 @@ class Tuning:
         if self.quiet:
             print(told.model_dump_json())
             return
-        steps = sum(len(sequence) for sequence in self.test.sequences)
+        calls = 2 * sum(len(sequence) for sequence in self.test.sequences) * len(phases_of(self.student))
         self.console.print(
             f"At most {told.trials} trials, {told.walks:,} walks, {told.calls:,} calls, about {told.tokens:,} tokens "
             f"({told.calls_per_walk:g} calls a walk); pruning usually makes it less. Before and after on the "
-            f"{len(self.test)} sequences held out come on top: {2 * steps * len(phases_of(self.student)):,} calls at most."
+            f"{len(self.test)} sequences held out come on top: {calls:,} calls at most."
         )
 
     def search(self) -> None:

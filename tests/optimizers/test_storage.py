@@ -187,17 +187,25 @@ def test_a_storage_that_goes_away_costs_no_result(student: RecurrentModule, tmp_
     assert program.candidate_programs
 
 
-def test_two_processes_share_a_study_on_postgresql(postgres: str, tmp_path: Path, start: Start, finish: Finish) -> None:
-    given = {"storage": postgres, "folder": None, "trials": 8, "study": "two", "delay": 0.002}
+@pytest.mark.parametrize("kind", ["journal", "sqlite", "postgresql"])
+def test_two_processes_share_a_study(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, start: Start, finish: Finish
+) -> None:
+    where = {"journal": str(tmp_path / "study"), "sqlite": f"sqlite:///{tmp_path}/study.db"}
+    storage = where.get(kind) or request.getfixturevalue("postgres")
+    given = {"storage": storage, "folder": None, "trials": 8, "study": "two", "delay": 0.004}
     workers = [start(**given, log=str(tmp_path / f"calls-{n}")) for n in range(2)]
     found = [finish(worker) for worker in workers]
     assert all("all trials are done" in one["stopped"] for one in found)
     made = sum(len((tmp_path / f"calls-{n}").read_text().splitlines()) for n in range(2))
     last = max(found, key=lambda one: one["calls"])
     assert last["calls"] == made, "every call of both workers is in the ledger, once"
+    keys = [tuple(key) for key in last["keys"] if key[0] == "evaluation"]
+    assert len(keys) == len(set(keys)), "no evaluation is paid for twice"
     counted = [row for row in last["rows"] if row["state"] == "complete" and row["same_as"] is None]
     assert len({row["place"] for row in last["rows"]}) == len(last["rows"])
     assert len(counted) >= 8
+    assert {one["best"] for one in found} == {last["best"]} or found[0]["score"] <= last["score"] >= found[1]["score"]
     assert min(len((tmp_path / f"calls-{n}").read_text().splitlines()) for n in range(2)) > 0
 
 
