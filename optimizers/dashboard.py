@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 
+from rnnprog.memory import Memory
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.plan import CANDIDATE
 from rnnprog.optimizers.space import Space
@@ -53,7 +54,9 @@ def _told(candidate: Candidate) -> str:
     for phase, demos in candidate.demos.items():
         lines += [f"{phase}: {len(demos)} worked examples", ""]
     if candidate.start_memory is not None:
-        lines += ["## start memory", "", "```", str(candidate.start_memory), "```", ""]
+        given = candidate.start_memory
+        shown = given if isinstance(given, str) else Memory.model_validate(given).render()
+        lines += ["## start memory", "", "```", shown, "```", ""]
     rest: dict[str, Any] = {**candidate.settings, **candidate.temperatures, **candidate.models}
     lines += [f"- {name}: `{json.dumps(value)}`" for name, value in rest.items()]
     return "\n".join(lines) or "The student as it is."

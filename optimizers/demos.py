@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from rnnprog.budget import memory_tokens
 from rnnprog.cells.reflective import NO_CRITIQUE, Reflective
+from rnnprog.edits import edits_between, numbered
 from rnnprog.memory import Memory
 from rnnprog.optimizers.candidate import cells_of
 from rnnprog.optimizers.options import Option
@@ -20,7 +21,6 @@ from rnnprog.optimizers.rounds import Request, Walked
 from rnnprog.optimizers.space import phases_of
 from rnnprog.optimizers.trajectory import was_right
 from rnnprog.signatures import as_text
-from rnnprog.signatures.revise import edits_between, numbered
 from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.trace import StepRecord, Trace, Update
 

@@ -31,14 +31,8 @@ from rnnprog.optimizers.schedule import Schedule
 from rnnprog.optimizers.search import Progress, Search
 from rnnprog.optimizers.space import Space, default_space
 from rnnprog.optimizers.spending import Budget, Purse
-from rnnprog.optimizers.storage import (
-    StorageError,
-    StorageLike,
-    open_storage,
-    open_study,
-    storage_errors,
-    why,
-)
+from rnnprog.optimizers.storage import StorageError, StorageLike, open_storage, storage_errors, why
+from rnnprog.optimizers.study import open_study
 from rnnprog.optimizers.teacher import Teacher, state_digest, teacher_of
 from rnnprog.optimizers.workers import Worker
 

@@ -12,12 +12,12 @@ from rnnprog.attempt import attempt
 from rnnprog.budget import Fitted, check_budget, fit, memory_tokens
 from rnnprog.cells.base import Learned
 from rnnprog.cells.remembering import MemorySettings
+from rnnprog.edits import edited, numbered
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import ConfigurationError
 from rnnprog.guard import Guard, Reviewed
 from rnnprog.memory import Memory, well_formed
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
-from rnnprog.signatures.revise import edited, numbered
 from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.tokens import get_tokenizer
 from rnnprog.trace import Failure, Verdict

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from rnnprog.edits import edits_between
 from rnnprog.errors import MemoryFormatError
 from rnnprog.schema import MemorySchema, SectionSpec
-from rnnprog.signatures.revise import edits_between
 
 __all__ = ["as_edits", "asks_for_edits", "without_numbers"]
 

@@ -40,7 +40,7 @@ def test_start_memory_is_asked_for_last_and_only_where_it_fits(student: Recurren
 
 
 def test_examples_go_with_the_headings_they_were_cut_under(student: RecurrentModule) -> None:
-    demo = {"memory": "", "headings": DEFAULT_SCHEMA.describe(), "new_memory": ""}
+    demo = {"memory": "", "headings": DEFAULT_SCHEMA.describe(), "new_memory": "## Rules"}
     pool = SPACE.start().add([Option(part="demos", label="proposed-1", value={"rewriter": [demo]}, origin="proposed")])
     fitting = Fitting(SPACE, pool, student)
     assert not fitting.unfit("demos", "proposed-1", {"layout": _label(LAYOUTS[0])})

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -76,18 +75,19 @@ def test_killed_and_started_again_it_pays_for_no_finished_walk_twice(
     assert len(more["rows"]) > len(found["rows"])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("shares", [(0.05, 0.1, 0.3), (0.5, 0.9), (0.98,)])
-def test_killed_at_any_moment(
-    whole: dict[str, Any], tmp_path: Path, shares: tuple[float, ...], start: Start, finish: Finish
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+def test_killed_at_many_moments_it_comes_to_the_same(
+    whole: dict[str, Any], tmp_path: Path, storage: str, start: Start, finish: Finish
 ) -> None:
-    if not os.environ.get("RNNPROG_SLOW"):
-        pytest.skip("set RNNPROG_SLOW=1 to kill at further moments")
+    """In the first walk, while proposals are made, between and inside trials, at the very end."""
     log = tmp_path / "calls"
-    given = {"folder": str(tmp_path / "study"), "log": str(log)}
-    for share in shares:
-        kill_when(start(**given, delay=0.004), log, share * whole["lines"])
-    found = finish(start(**given))
+    shares = (0.01, 0.05, 0.12, 0.3, 0.55, 0.8, 0.97) if storage == "journal" else (0.1, 0.7)
+    kills = [max(1, round(share * whole["lines"])) for share in shares]
+    where = None if storage == "journal" else f"sqlite:///{tmp_path}/study.db"
+    given = {"folder": str(tmp_path / "study"), "storage": where, "log": str(log)}
+    found = finish(start(**given, kills=kills, kill_delay=0.002))
     assert by_place(found) == by_place(whole)
+    assert found["best"] == whole["best"]
     assert found["calls"] == whole["calls"]
-    assert 0 <= lines(log) - found["calls"] < len(shares) * CALLS_PER_WALK
+    assert len(set(map(tuple, found["keys"]))) == len(found["keys"])
+    assert 0 <= lines(log) - found["calls"] < len(kills) * CALLS_PER_WALK
