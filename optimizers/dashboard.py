@@ -15,7 +15,7 @@ from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.plan import CANDIDATE
 from rnnprog.optimizers.space import Space
 
-__all__ = ["annotate_study", "annotate_trial"]
+__all__ = ["annotate_study", "annotate_trial", "told"]
 
 _ARTIFACTS = "artifacts"
 
@@ -29,7 +29,7 @@ def annotate_study(study: optuna.Study, space: Space, metric: str) -> None:
 
 def annotate_trial(study: optuna.Study, trial: optuna.Trial, candidate: Candidate, folder: Path | None) -> None:
     """Give a running trial a note with its prompts, and its candidate as a file in ``folder``."""
-    _note(trial, _told(candidate))
+    _note(trial, told(candidate))
     if folder is None:
         return
     store_folder = folder / _ARTIFACTS
@@ -47,7 +47,8 @@ def annotate_trial(study: optuna.Study, trial: optuna.Trial, candidate: Candidat
             )
 
 
-def _told(candidate: Candidate) -> str:
+def told(candidate: Candidate) -> str:
+    """Return a candidate in words, as Markdown."""
     lines: list[str] = []
     for phase, text in candidate.instructions.items():
         lines += [f"## {phase}", "", text, ""]

@@ -168,10 +168,9 @@ class _Asking:
                 said = self.lm(text)[0]
             except OutOfBudgetError as stop:
                 raise BudgetReachedError(str(stop)) from stop
-            usage = meter.total()
-        self.adapter.entries.append(
-            Entry(kind="proposal", candidate="reflection", sequence="", calls=usage.calls, tokens=usage.tokens)
-        )
+            usage, money = meter.total(), meter.timing().cost
+        paid = {"calls": usage.calls, "tokens": usage.tokens, "money": money}
+        self.adapter.entries.append(Entry(kind="proposal", candidate="reflection", sequence="", **paid))
         return said if isinstance(said, str) else str(said.get("text", ""))
 
 

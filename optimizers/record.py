@@ -17,7 +17,7 @@ from rnnprog.optimizers.options import BASE
 from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY
 from rnnprog.optimizers.pruning import PRUNED_AFTER
 from rnnprog.optimizers.ranking import front, ranked
-from rnnprog.optimizers.space import phases_of
+from rnnprog.optimizers.space import Space, phases_of
 
 __all__ = ["record_of", "write_record"]
 
@@ -30,6 +30,7 @@ def record_of(
     objective: Objective,
     sequences: list[str] | None = None,
     student: dspy.Module | None = None,
+    space: Space | None = None,
 ) -> dict[str, Any]:
     """Return a study as JSON: trials with scores by sequence, options with lineage, the ledger's sums, the front.
 
@@ -38,6 +39,7 @@ def record_of(
         objective: what it was judged by.
         sequences: ids of the sequences, in the order of the steps that trials report.
         student: the program that the options are laid over, for telling what each option changes in it.
+        space: has the user's own options.
     """
     ledger = StudyLedger(study).refresh()
     by_trial: dict[int, dict[str, int]] = {}
@@ -63,7 +65,7 @@ def record_of(
             {**_trial(trial), "paid": by_trial.get(trial.number, {"calls": 0, "tokens": 0})}
             for trial in study.get_trials(deepcopy=False)
         ],
-        "options": _options(study, student),
+        "options": _options(study, student, space),
         "sequences": sequences or [],
         "spent": spent,
         "best": best[0].number if best else None,
@@ -82,9 +84,11 @@ def write_record(record: dict[str, Any], path: str | Path) -> Path:
     return path
 
 
-def _options(study: optuna.Study, student: dspy.Module | None) -> list[dict[str, Any]]:
-    """Return the proposed options, each instruction with what it changes in the one it was written from."""
-    options = [dict(v) for k, v in sorted(study.user_attrs.items()) if k.startswith("option:")]
+def _options(study: optuna.Study, student: dspy.Module | None, space: Space | None) -> list[dict[str, Any]]:
+    """Return all options but the student's, each instruction with what it changes in the one it came from."""
+    given = space.start().options if space is not None else ()
+    options = [option.model_dump(mode="json") for option in given if option.label != BASE]
+    options += [dict(v) for k, v in sorted(study.user_attrs.items()) if k.startswith("option:")]
     texts = {(option["part"], option["label"]): option["value"] for option in options}
     for phase, predictor in (phases_of(student) if student is not None else {}).items():
         texts[f"{phase}.instruction", BASE] = predictor.signature.instructions

@@ -101,5 +101,6 @@ class Results:
         partial.replace(self.folder / "program.json")
         with contextlib.suppress(*storage_errors()):  # the record can be written again from the study
             sequences = [item.id for item in self.search.valset]
-            record = record_of(self.search.study, self.search.objective, sequences, self.search.student)
+            search = self.search
+            record = record_of(search.study, search.objective, sequences, search.student, search.space)
             write_record({**record, "stopped": self.search.stopped}, self.folder / "tuning.json")

@@ -58,6 +58,9 @@ class _Slots(BasePart):
 class Instructions(_Slots):
     """The instruction of one phase.
 
+    Where ``rewriting`` is in the space as well, bind texts for the rewriter to the policy that they were written for,
+    e.g. ``when={"rewriting": ("whole",)}``; under the other policy it is then asked in that one's own words.
+
     Attributes:
         phase: name of the predictor, e.g. ``"rewriter"``; the full name (``"cell.rewriter"``) where that is not
             unique in the program.

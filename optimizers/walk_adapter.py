@@ -19,7 +19,7 @@ from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
-from rnnprog.optimizers.spending import OutOfBudgetError, Purse
+from rnnprog.optimizers.spending import OutOfBudgetError, Purse, PurseMeter
 from rnnprog.optimizers.trajectory import findings, tell_step, tell_walk, was_right
 from rnnprog.trace import StepRecord, Trace
 
@@ -75,17 +75,19 @@ class WalkAdapter:
                 trace: Trace | str = getattr(prediction, "trace", None) or "the program leaves no trace"
                 changes: dict[str, Any] = {"score": score}
             except OutOfBudgetError:
-                self._book(entry, meter.total(), {"kind": "unfinished"})
+                self._book(entry, meter, {"kind": "unfinished"})
                 raise
             except Exception as error:
                 # GEPA wants a number for every sequence; the error stands in the ledger and in the feedback.
                 prediction, score, trace = None, 0.0, f"{type(error).__name__}: {error}"
                 changes = {"error": trace}
-            self._book(entry, meter.total(), changes)
+            self._book(entry, meter, changes)
         return prediction, score, trace
 
-    def _book(self, entry: Entry, usage: Any, changes: dict[str, Any]) -> None:
-        self.entries.append(entry.model_copy(update={"calls": usage.calls, "tokens": usage.tokens, **changes}))
+    def _book(self, entry: Entry, meter: PurseMeter, changes: dict[str, Any]) -> None:
+        usage = meter.total()
+        paid = {"calls": usage.calls, "tokens": usage.tokens, "money": meter.timing().cost}
+        self.entries.append(entry.model_copy(update={**paid, **changes}))
 
     def make_reflective_dataset(
         self, candidate: Texts, eval_batch: Any, components_to_update: list[str]

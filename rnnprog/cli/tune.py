@@ -53,7 +53,9 @@ def tune(
     limit: Annotated[
         Optional[int], typer.Option(min=1, help="Steps of the task to use.", rich_help_panel=_SEARCH)
     ] = None,
-    budget_calls: Annotated[Optional[int], typer.Option(help="Model calls at most.", rich_help_panel=_LIMITS)] = None,
+    budget_calls: Annotated[
+        Optional[int], typer.Option(help="Model calls at most, for the search.", rich_help_panel=_LIMITS)
+    ] = None,
     budget_tokens: Annotated[Optional[int], typer.Option(help="Tokens at most.", rich_help_panel=_LIMITS)] = None,
     budget_money: Annotated[Optional[float], typer.Option(help="Money at most.", rich_help_panel=_LIMITS)] = None,
     budget_minutes: Annotated[Optional[float], typer.Option(help="Minutes at most.", rich_help_panel=_LIMITS)] = None,

@@ -110,7 +110,7 @@ def _branch(
 
 def _named(label: str, best: float | None, chosen: Any, round_: int | None = None) -> str:
     found = "not seen to the end" if best is None else f"best {best:.4g}"
-    told = html.escape(label if round_ is None else f"{label}, round {round_}")
+    told = html.escape(label if round_ is None or label.startswith("user-") else f"{label}, round {round_}")
     return f"{told}, {found}" + (' <span class="badge">chosen</span>' if label == chosen else "")
 
 

@@ -99,10 +99,13 @@ def test_an_answer_of_whole_notes_is_taken_as_such_and_nonsense_keeps_the_old_on
 
 def test_edits_keep_the_budget_and_are_asked_once_to_make_room() -> None:
     long = "ADD Rules: " + "many words " * 40
-    update, new = walked([long, "REMOVE 1\nREMOVE 2"], budget=60)
-    assert new.items
+    update, new = walked([long, "UPDATE 3: Many words."], budget=60)  # the third is the new one, first in its section
+    assert new.section("rules").items == ("Many words.", "Expect rain.")
     assert update.tokens <= 60
     assert any(verdict.check == "budget" for verdict in update.verdicts)
+    stubborn, _ = walked([long, "NONE"], budget=60)
+    assert stubborn.tokens <= 60
+    assert stubborn.dropped
 
 
 def test_edits_pass_the_guard() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.module import RecurrentModule
-from rnnprog.optimizers import Budget, Instructions, OptunaTuner, Progress, Schedule, Space
+from rnnprog.optimizers import Budget, GepaTuner, Instructions, OptunaTuner, Progress, Schedule, Space
 from rnnprog.optimizers.planted import best_instructions, planted_lm, planted_program, planted_sequences
 
 SEQUENCES = planted_sequences(8, steps=3)
@@ -133,6 +133,29 @@ def test_ctrl_c_does_not_wait_for_the_walks_in_flight(student: RecurrentModule, 
     assert len(log.read_text().splitlines()) == found.ledger.spent.calls
     assert threading.active_count() < 20
     assert saved(tmp_path / "study", found)
+
+
+@pytest.mark.parametrize("budget", [Budget(money=1.2), Budget(tokens=30_000), Budget(minutes=1.0 / 60)], ids=str)
+def test_gepa_keeps_the_same_limits(
+    student: RecurrentModule, tmp_path: Path, priced: Callable[[float | None], None], budget: Budget
+) -> None:
+    log = tmp_path / "calls"
+    student.set_lm(planted_lm(log=log, restless=True, delay=0.004 if budget.minutes else 0.0))
+    priced(PRICE)
+    begun = time.monotonic()
+    found: Any = GepaTuner("accuracy", metric_calls=900, budget=budget, concurrency=1).compile(
+        student, trainset=SEQUENCES[:2], valset=SEQUENCES[2:6]
+    )
+    spent, made = found.ledger.spent, len(log.read_text().splitlines())
+    assert spent.calls == made
+    assert spent.money == pytest.approx(PRICE * made)
+    if budget.money:
+        assert budget.money <= spent.money + 1e-9 < budget.money + 2 * PRICE
+    if budget.tokens:
+        assert budget.tokens <= spent.tokens < budget.tokens + 2_000
+    if budget.minutes:
+        assert time.monotonic() - begun < 8
+    assert found.candidate_programs
 
 
 def test_a_limit_below_one_evaluation_is_refused_before_any_call(student: RecurrentModule, tmp_path: Path) -> None:
