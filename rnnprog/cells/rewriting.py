@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import dspy
@@ -16,7 +15,7 @@ from rnnprog.edits import edited, numbered
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import ConfigurationError
 from rnnprog.guard import Guard, Reviewed
-from rnnprog.memory import Memory, well_formed
+from rnnprog.memory import Memory, Value, well_formed
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
 from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.tokens import get_tokenizer
@@ -70,9 +69,8 @@ class Limits(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Rewritten:
-    """What a rewrite gave.
+class Rewritten(Value):
+    """What a rewrite gave; JSON, so that a cell can note it.
 
     Attributes:
         memory: the next memory, within the budget; the very one that was given if nothing changed.
@@ -144,7 +142,7 @@ def rewriting(
     ruler = get_tokenizer(settings.tokenizer)
     reviewed, failure = yield from _ask(old, old, phase, module, seen, settings, NO_REMARK, edits)
     if reviewed is None:
-        return Rewritten(old, "failed", memory_tokens(old, ruler), failure=failure)
+        return Rewritten(memory=old, operation="failed", tokens=memory_tokens(old, ruler), failure=failure)
     verdicts = reviewed.verdicts
     fitted = fit(reviewed.memory, settings.budget, settings.layout, ruler)
     if fitted.dropped:
@@ -164,7 +162,9 @@ def rewriting(
 
 def _outcome(old: Memory, fitted: Fitted, verdicts: tuple[Verdict, ...], operation: str) -> Rewritten:
     memory = old if fitted.memory == old else fitted.memory
-    return Rewritten(memory, operation, fitted.tokens, verdicts, fitted.dropped)
+    return Rewritten(
+        memory=memory, operation=operation, tokens=fitted.tokens, verdicts=verdicts, dropped=fitted.dropped
+    )
 
 
 def _budget(reason: str) -> Verdict:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from rnnprog.errors import DataError
+from rnnprog.report.page import bare_page
 from rnnprog.report.tuning_charts import front, history, importance, slices
 from rnnprog.report.tuning_words import best_program, held_out, lineage, trial_numbered
 
@@ -22,7 +21,6 @@ __all__ = ["build_tuning", "render_tuning"]
 
 FORMAT = 1
 COMPARED = "compared.json"
-_DARK = re.compile(r':root\[data-theme="dark"\] (\{.*?\})', re.DOTALL)
 
 
 def build_tuning(record: str | Path, out: str | Path) -> Path:
@@ -62,11 +60,6 @@ def render_tuning(record: Mapping[str, Any], compared: Mapping[str, Any] | None 
         record: what the tuner wrote.
         compared: before and after on data held out, as ``rnnprog tune`` writes it.
     """
-    page = files("rnnprog.report").joinpath("page")
-    style = "".join(page.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "tuning.css"))
-    if dark := _DARK.search(style):  # no script sets a theme on this page: it follows the reader's system
-        style += f"@media (prefers-color-scheme: dark) {{ html {{ color-scheme: dark; }} :root {dark[1]} }}"
-    title = html.escape(f"Tuning: {record['study']}")
     sections = [
         ("Before and after, on sequences held out", held_out(record, compared)),
         ("What changed", best_program(record, compared)),
@@ -79,13 +72,7 @@ def render_tuning(record: Mapping[str, Any], compared: Mapping[str, Any] | None 
         ("Failures", _failures(record)),
     ]
     body = "".join(f"<section><h2>{name}</h2>{content}</section>" for name, content in sections if content)
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width"><style>{style}</style></head>'
-        f"<body><header><h1>{title}</h1></header><main>{_headline(record)}{body}</main></body></html>\n"
-    )
+    return bare_page(f"Tuning: {record['study']}", f"{_headline(record)}{body}")
 
 
 def _headline(record: Mapping[str, Any]) -> str:
