@@ -43,7 +43,7 @@ def record_of(study: optuna.Study, objective: Objective, sequences: list[str] | 
         row["calls"] += entry.calls
         row["tokens"] += entry.tokens
         row["money"] += entry.money or 0.0
-    best = ranked(study, objective)
+    best = ranked(study.get_trials(deepcopy=False), objective)
     return {
         "format": FORMAT,
         "study": study.study_name,
