@@ -76,7 +76,8 @@ def overhead(url: str | None) -> None:
         if url is not None:
             storages["postgresql"] = url
         for name, where in storages.items():
-            open_storage(where, None)  # the tables of a database are made once, not by every search
+            # Tables, imports and compiled queries are made once, not by every search.
+            tune(where, Path(folder, f"{name}-warm"), trials=2, sequences=1, name="warm")
             seconds, cpu, found = tune(where, Path(folder, name))
             assert len(found.ledger.of("evaluation")) == TRIALS * SEQUENCES
             print(f"{name}: {seconds:.2f} s; processor {cpu - plain_cpu:+.2f} s")
@@ -107,8 +108,11 @@ def workers(url: str, count: int) -> float:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    spent = [float(process.communicate()[0].split()[-1]) for process in running]
+    said = [process.communicate()[0].split() for process in running]
     seconds = time.perf_counter() - start
+    if any(process.returncode for process in running):
+        raise SystemExit("a worker ended with an error; what it said stands above")
+    spent = [float(words[-1]) for words in said]
     calls = trials * SEQUENCES * STEPS * 3
     print(f"{count} at work: {trials * SEQUENCES} evaluations in {seconds:.1f} s; ", end="")
     print(f"{1e3 * sum(spent) / calls:.2f} ms of processor time a call, storage included")

@@ -55,6 +55,8 @@ class Board:
             if trial.number in retried:
                 continue
             if trial.state == TrialState.RUNNING:
+                if _may_be_signing(trial):
+                    continue  # begun since we waited
                 if self.worker.lives(trial.user_attrs.get(WORKER)) or not self._fail(trial):
                     continue
             elif INTERRUPTED not in trial.user_attrs:
@@ -68,13 +70,7 @@ class Board:
     def _let_sign(self) -> None:
         """Wait for trials that were begun this moment: between beginning a trial and signing it a worker needs time."""
         for _ in range(round(_SIGNING / 0.25)):
-            now = datetime.now()
-            if not any(
-                WORKER not in trial.user_attrs
-                and trial.datetime_start is not None
-                and abs((now - trial.datetime_start).total_seconds()) < _SIGNING
-                for trial in self.trials(TrialState.RUNNING)
-            ):
+            if not any(_may_be_signing(trial) for trial in self.trials(TrialState.RUNNING)):
                 return
             time.sleep(0.25)
 
@@ -144,6 +140,15 @@ def counted(trials: list[FrozenTrial]) -> int:
     retried = _retried(trials)
     return sum(
         DUPLICATE not in trial.user_attrs and trial.number not in retried and not _stopped(trial) for trial in trials
+    )
+
+
+def _may_be_signing(trial: FrozenTrial) -> bool:
+    start = trial.datetime_start
+    return (
+        WORKER not in trial.user_attrs
+        and start is not None
+        and abs((datetime.now() - start).total_seconds()) < _SIGNING
     )
 
 
