@@ -199,14 +199,14 @@ class Rounds:
 
     def _tried(self, pool: Pool, part: str) -> tuple[tuple[Option, float | None], ...]:
         best: dict[str, float] = {}
-        for trial in ranked(self.board.study, self.objective):
+        for trial in ranked(self.board.trials(), self.objective):
             label = trial.params.get(part)
             if label is not None:
                 best.setdefault(label, trial.user_attrs["measures"]["score"])
         return tuple((option, best.get(option.label)) for option in pool.of(part))
 
     def _best_params(self) -> dict[str, Any]:
-        best = ranked(self.board.study, self.objective)
+        best = ranked(self.board.trials(), self.objective)
         if best:
             return dict(best[0].params)
         return {part.name: BASE for part in self.space.parts if isinstance(part, Slotted)}
