@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any, Protocol
 
 import dspy
+from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.data import Item
@@ -119,16 +119,17 @@ class Rounds:
         return [number for number in range(self.count) if self.place(number, given) <= place]
 
     def asked_for(self, place: int, given: int) -> dict[str, Any]:
-        """Return the choices that the latest round wants tried at ``place``, if any.
+        """Return the choices to try at ``place``, if there is a proposal that no trial has had yet.
 
-        Each new option is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
+        Each proposal is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
         Places beyond are left to the sampler, which combines.
         """
-        for number in reversed(self.due(place, given)):
-            held = self.board.round(number) or {}
-            trials: Any = held.get("trials") or []
-            offset = place - self.place(number, given)
-            return {**self._best_params(), **trials[offset]} if offset < len(trials) else {}
+        if not self.due(place, given):
+            return {}
+        tried = {item for trial in self.board.trials() if _counts(trial) for item in trial.params.items()}
+        for option in _in_turn(self.board.pool(self.space.start()).options):
+            if (option.part, option.label) not in tried:
+                return {**self._best_params(), option.part: option.label}
         return {}
 
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
@@ -147,8 +148,7 @@ class Rounds:
             rejected += refused
             for option in options:
                 self.board.publish(option)
-        new = [o for o in self.board.pool(pool).options if o.origin == "proposed" and o.round == number]
-        self.board.close_round(number, _in_turn(new), rejected)
+        self.board.close_round(number, rejected)
 
     def _walk(self, program: dspy.Module, best: Candidate, number: int) -> tuple[Walked, ...]:
         items = list(self.trainset)
@@ -207,10 +207,17 @@ class Rounds:
         return {part.name: BASE for part in self.space.parts if isinstance(part, Slotted)}
 
 
-def _in_turn(new: list[Option]) -> list[dict[str, str]]:
-    """Return one change for each new option, the parts taking turns."""
-    by_part: dict[str, list[Option]] = {}
-    for option in new:
-        by_part.setdefault(option.part, []).append(option)
-    turns = zip_longest(*by_part.values())
-    return [{option.part: option.label} for turn in turns for option in turn if option is not None]
+def _counts(trial: FrozenTrial) -> bool:
+    """Return whether a trial tries its options: one that was killed or interrupted is drawn again."""
+    return trial.state in (TrialState.COMPLETE, TrialState.RUNNING) or "error" in trial.user_attrs
+
+
+def _in_turn(options: Sequence[Option]) -> list[Option]:
+    """Return the proposals, round by round, the parts taking turns."""
+    turns: dict[tuple[int, str], int] = {}
+    rows = []
+    for option in options:
+        if option.origin == "proposed":
+            turn = turns[option.round, option.part] = turns.get((option.round, option.part), -1) + 1
+            rows.append((option.round, turn, option))
+    return [option for _, _, option in sorted(rows, key=lambda row: row[:2])]

@@ -178,7 +178,7 @@ class Search:
         fixed = self._fixed(place)
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
-        inner = make_sampler(self.sampler, seed, startup)
+        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty)
         self.study.sampler = Masked(inner, empty, seed, fixed)
         candidate = self.space.suggest(trial, pool)
         if place == 0:
