@@ -54,6 +54,7 @@ class Request:
         walks: its walks over training sequences, best first.
         tried: options of this part that were tried, with the best score each was part of.
         seed: for everything random.
+        student: the program as it came; ``None`` where that is not known.
     """
 
     part: Any
@@ -64,6 +65,7 @@ class Request:
     walks: tuple[Walked, ...]
     tried: tuple[tuple[Option, float | None], ...]
     seed: int
+    student: dspy.Module | None = None
 
 
 class Proposer(Protocol):
@@ -143,7 +145,7 @@ class Rounds:
                 continue
             seed = derive_seed(self.seed, "proposals", number, part.name)
             tried = self._tried(pool, part.name)
-            request = Request(part, labels, number, program, best, walked, tried, seed)
+            request = Request(part, labels, number, program, best, walked, tried, seed, self.student)
             options, refused = self._ask(request, best.digest)
             rejected += refused
             for option in options:
