@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -24,15 +24,15 @@ __all__ = ["ClimbingSampler", "Effects"]
 Change = tuple[str, Any]
 """A parameter, and the value that it takes in place of the best trial's."""
 
-_STEP = 0.2  # of a range: the usual step of a number
+_STEPS = (0.1, 0.2, 0.4, 0.8)  # of a range: how far a number usually goes, near and far
 _SURE = 1.0  # standard deviations above nothing at which a change is made along with others
 
 
 class Effects:
     """What changes to the best trial are worth: an additive Gaussian model of paired differences.
 
-    A trial that differs from the best in some parameters scores the sum of what these changes are worth, plus noise that
-    falls with the number of sequences shared. Effects have a normal prior whose mean and spread come from the data.
+    A trial that differs from the best in some parameters scores the sum of what these changes are worth, plus noise
+    that falls with the number of sequences shared. Effects have a normal prior, its mean and spread from the data.
 
     Args:
         study: the study; only trials with scores by sequence count.
@@ -131,11 +131,11 @@ class ClimbingSampler(BaseSampler):
             for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
             if other.number != trial.number
         ]
-        for size in (0, 1, 2, 3):
+        for kept, size in product((sure, {}) if sure else ({},), range(4)):
             moves = sorted(combinations(changes, size), key=lambda move: -sum(worth[change] for change in move))
             for move in moves:
-                params = {**base, **sure, **dict(move)}
-                if params != base and len(dict(move)) == size and not any(params.items() <= t.items() for t in tried):
+                params = {**base, **kept, **dict(move)}
+                if not any(params.items() <= other.items() for other in (base, *tried)):
                     return params
         return base
 
@@ -145,16 +145,16 @@ class ClimbingSampler(BaseSampler):
             if isinstance(distribution, CategoricalDistribution):
                 choices: Sequence[Any] = [c for c in distribution.choices if c not in self._empty.get(name, ())]
             else:
-                choices = [self._near(base[name], distribution)]
+                choices = sorted({self._near(base[name], distribution, step) for step in _STEPS})
             changes += [(name, choice) for choice in choices if choice != base[name]]
         return changes
 
-    def _near(self, value: float, distribution: BaseDistribution) -> Any:
-        """Return a number near the present one, within its range and on its grid."""
+    def _near(self, value: float, distribution: BaseDistribution, step: float) -> Any:
+        """Return a number about a step from the present one, within its range and on its grid."""
         assert isinstance(distribution, (IntDistribution, FloatDistribution))
         to, back = (math.log, math.exp) if distribution.log else (float, float)
         low, high = to(distribution.low), to(distribution.high)
-        found = back(min(high, max(low, to(value) + self._random.normal(0.0, _STEP * (high - low)))))
+        found = back(min(high, max(low, to(value) + self._random.normal(0.0, step * (high - low)))))
         if distribution.step is not None:
             steps = round((found - distribution.low) / distribution.step)
             found = distribution.low + steps * distribution.step

@@ -30,9 +30,9 @@ _WEIGHT = 4  # differences that the usual spread counts for, next to a candidate
 def look_bounds(error: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
     """Return the bound that a standardised sum must exceed at each look, to exceed any with probability ``error``.
 
-    Lan and DeMets' spending with the Pocock-like function ``error * ln(1 + (e - 1) t)``: what is spent by look k depends
-    on the share t of sequences seen. The looks share their data; Armitage, McPherson and Rowe's recursion carries the
-    density of the sums that have crossed no bound yet from one look to the next.
+    Lan and DeMets' spending with the Pocock-like function ``error * ln(1 + (e - 1) t)``: what is spent by look k
+    depends on the share t of sequences seen. The looks share their data; Armitage, McPherson and Rowe's recursion
+    carries the density of the sums that have crossed no bound yet from one look to the next.
 
     Args:
         error: probability to cross a bound at some look, where there is no effect.
@@ -84,11 +84,11 @@ class PairedPruner(BasePruner):
     """Ends a candidate that has stopped looking better than the best one on the same sequences, at a known error rate.
 
     After every sequence the mean difference to the best candidate is held against the one that is worth finding,
-    ``effect``: a group-sequential test for futility. Its bounds are chosen such that a candidate which is better by that
-    much is ended with probability ``error`` at most, over all looks together; one that is better by more, more rarely;
-    one that is ahead on the sequences it shares with the best, never. One that is merely as good brings nothing and is
-    mostly ended (with 24 sequences: 6 in 10, half of them within 9 sequences), one that is worse almost always.
-    (Optuna's ``WilcoxonPruner`` tests for being worse, after every instance at the full level, so that equals are kept.)
+    ``effect``: a group-sequential test for futility. Its bounds are chosen such that a candidate which is better by
+    that much is ended with probability ``error`` at most, over all looks together; one that is better by more, more
+    rarely; one that is ahead on the sequences it shares with the best, never. One that is merely as good brings nothing
+    and is often ended (with 24 sequences: 6 in 10, half of them within 9 sequences), one that is worse almost always.
+    (Optuna's ``WilcoxonPruner`` tests for being worse, after every instance at the full level; equals are kept.)
 
     Differences are measured in standard deviations of a sequence's difference, estimated from the candidate's own and
     from those of the trials before, so that few or equal differences do not pass for certainty.
@@ -108,7 +108,8 @@ class PairedPruner(BasePruner):
             raise ConfigurationError(f"error={error} is a probability between 0 and 1")
         if effect <= 0 or min_sequences < 2:
             raise ConfigurationError(
-                f"effect={effect} must be above 0, and min_sequences={min_sequences} at least 2: one difference has no spread"
+                f"effect={effect} must be above 0, and min_sequences={min_sequences} at least 2: one difference has "
+                "no spread"
             )
         self.error, self.effect = error, effect
         last = n_sequences - 1  # a look after the last sequence saves nothing

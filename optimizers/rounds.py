@@ -131,7 +131,7 @@ class Rounds:
         tried = {item for trial in self.board.trials() if _counts(trial) for item in trial.params.items()}
         for option in _in_turn(self.board.pool(self.space.start()).options):
             if (option.part, option.label) not in tried:
-                return {**self._best_params(), option.part: option.label}
+                return {**self.best_params(), option.part: option.label}
         return {}
 
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
@@ -202,7 +202,8 @@ class Rounds:
                 best.setdefault(label, trial.user_attrs["measures"]["score"])
         return tuple((option, best.get(option.label)) for option in pool.of(part))
 
-    def _best_params(self) -> dict[str, Any]:
+    def best_params(self) -> dict[str, Any]:
+        """Return the choices of the best candidate so far; the student's own before the first."""
         best = ranked(self.board.study, self.objective)
         if best:
             return dict(best[0].params)

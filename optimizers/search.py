@@ -191,7 +191,9 @@ class Search:
 
     def _fixed(self, place: int) -> dict[str, Any]:
         if place < len(self._given):
-            return self._given[place]
+            base = self._given[0]
+            change = {name: value for name, value in self._given[place].items() if value != base[name]}
+            return {**base, **self.rounds.best_params(), **change} if change else base
         return self.rounds.asked_for(place, len(self._given))
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:

@@ -16,10 +16,10 @@ _END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences and lines of a text.
+    r"""Return the sentences and lines of a text.
 
     Example:
-        >>> sentences("Keep counts. Be brief!\\n- One note a line")
+        >>> sentences("Keep counts. Be brief!\n- One note a line")
         ['Keep counts.', 'Be brief!', '- One note a line']
     """
     return [found.strip() for found in _END.split(text) if found.strip()]
