@@ -128,11 +128,13 @@ class Rounds:
         """
         if not self.due(place, given):
             return {}
-        tried = {item for trial in self.board.trials() if _counts(trial) for item in trial.params.items()}
-        for option in _in_turn(self.board.pool(self.space.start()).options):
-            if (option.part, option.label) not in tried:
-                return {**self.best_params(), option.part: option.label}
-        return {}
+        trials, places = self.board.trials(), self.board.places()
+        tried = {item for trial in trials if _counts(trial) for item in trial.params.items()}
+        options = _in_turn(self.board.pool(self.space.start()).options)
+        left = [option for option in options if (option.part, option.label) not in tried]
+        # Other workers that are about to choose take theirs first, in the order of places.
+        ahead = sum(t.state == TrialState.RUNNING and not t.params and places[t.number] < place for t in trials)
+        return {**self.best_params(), left[ahead].part: left[ahead].label} if ahead < len(left) else {}
 
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
         """Hold a round: walk, have options written, publish them, say which trials to make of them."""
