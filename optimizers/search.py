@@ -183,7 +183,7 @@ class Search:
         fixed = self._fixed(place)
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
-        inner = make_sampler(self.sampler, seed, startup)
+        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty)
         self.study.sampler = Masked(inner, empty, seed, fixed, Fitting(self.space, pool, self.student).unfit)
         candidate = self.space.suggest(trial, pool)
         if place == 0:
@@ -196,7 +196,9 @@ class Search:
 
     def _fixed(self, place: int) -> dict[str, Any]:
         if place < len(self._given):
-            return self._given[place]
+            base = self._given[0]
+            change = {name: value for name, value in self._given[place].items() if value != base[name]}
+            return {**base, **self.rounds.best_params(), **change} if change else base
         return self.rounds.asked_for(place, len(self._given))
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
