@@ -7,16 +7,21 @@ steps takes longer than that as a matter of course. This one runs each job once.
 from __future__ import annotations
 
 import contextvars
+import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import dspy
+from dspy.dsp.utils.settings import main_thread_config
 
 from rnnprog.effects import drive
 from rnnprog.errors import DataError, LMUnavailableError, RnnprogError, StepFailedError
 from rnnprog.lm.meter import Listener
+from rnnprog.lm.prices import Prices
 from rnnprog.module import RecurrentModule
 from rnnprog.state import State
 from rnnprog.steps import as_steps
@@ -26,7 +31,7 @@ from rnnprog.walk import Walk
 
 __all__ = ["Halt", "Job", "run_jobs"]
 
-_HISTORY = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
+_KEPT = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
 _POLL = 0.2  # seconds between looks at the keyboard while waiting
 
 
@@ -47,6 +52,7 @@ class Job:
         sequence: what to walk.
         state: where to start; a fresh carry if left out.
         listeners: hear, and may refuse, the calls of this walk.
+        prices: prices of models that stand above those of dspy's list.
         on_record: called with each step, from the worker thread.
         on_done: called with the finished or broken-off job, from the worker thread.
         description: what walks, as JSON; the program's own description if left out.
@@ -60,6 +66,7 @@ class Job:
     sequence: Series
     state: State | None = None
     listeners: tuple[Listener, ...] = ()
+    prices: Prices = field(default_factory=dict)
     on_record: Callable[[StepRecord], None] = lambda _record: None
     on_done: Callable[[Job], None] = lambda _job: None
     description: Fields = field(default_factory=dict)
@@ -82,7 +89,7 @@ class Job:
         """Return the walk that this job is about to make."""
         program = self.program
         walk = program.walk(self.state if self.state is not None else program.initial(self.sequence.id))
-        walk.meter.listeners = self.listeners
+        walk.meter.listeners, walk.meter.prices = self.listeners, self.prices
         return walk
 
 
@@ -109,6 +116,10 @@ class _Batch:
         self._stop = threading.Event()
 
     def run(self, jobs: Sequence[Job], concurrency: int) -> bool:
+        with _loaded_left_alone():
+            return self._run(jobs, concurrency)
+
+    def _run(self, jobs: Sequence[Job], concurrency: int) -> bool:
         pool = ThreadPoolExecutor(max_workers=min(concurrency, max(1, len(jobs))), thread_name_prefix="rnnprog")
         futures = [pool.submit(job.context.run, self._work, job) for job in jobs]
         try:
@@ -143,7 +154,7 @@ class _Batch:
         walk.on_record = self._recorder(job, walk)
         error: str | None = None
         try:
-            with dspy.context(max_history_size=min(dspy.settings.max_history_size, _HISTORY)), walk.meter.listening():
+            with dspy.context(**_kept()), walk.calling():
                 drive(walk.steps(job.steps, len(job.steps)), walk.meter.booking)
             job.complete = True
         except _Stopped:
@@ -171,3 +182,24 @@ class _Batch:
                 raise _Stopped
 
         return record
+
+
+def _kept() -> dict[str, Any]:
+    settings = dspy.settings
+    kept = {"max_history_size": min(settings.max_history_size, _KEPT)}
+    if settings.trace is main_thread_config["trace"]:  # not one that somebody opened in order to read it
+        kept["max_trace_size"] = min(settings.max_trace_size, _KEPT)
+    return kept
+
+
+@contextmanager
+def _loaded_left_alone() -> Iterator[None]:
+    """Keep what was loaded before out of full garbage collections: each stops all walks, for a tenth of a second."""
+    if gc.get_freeze_count():  # somebody else sees to it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

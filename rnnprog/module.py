@@ -125,7 +125,7 @@ class RecurrentModule(dspy.Module):
                 walk, ``error.trace`` holds the steps until then.
         """
         walk, effects = self._walk(steps, memory, state, sequence)
-        with walk.meter.listening(), self._keeping(walk):
+        with walk.calling(), self._keeping(walk):
             drive(effects, walk.meter.booking)
         return self._prediction(walk)
 
@@ -138,7 +138,7 @@ class RecurrentModule(dspy.Module):
     ) -> dspy.Prediction:
         """Walk over the steps of one sequence, awaiting the model; see :meth:`forward`."""
         walk, effects = self._walk(steps, memory, state, sequence)
-        with walk.meter.listening(), self._keeping(walk):
+        with walk.calling(), self._keeping(walk):
             await adrive(effects, walk.meter.booking)
         return self._prediction(walk)
 
@@ -159,14 +159,14 @@ class RecurrentModule(dspy.Module):
     def ask(self, state: State, /, **inputs: Any) -> tuple[Asked, State]:
         """Predict one observation. Returns the answer, with the id to tell its outcome by, and the next state."""
         walk = self.walk(state)
-        with walk.meter.listening():
+        with walk.calling():
             answer = drive(walk.ask(self._step(inputs)), walk.meter.booking)
         return Asked(state.id(), answer.outputs, answer.failure), walk.state
 
     async def aask(self, state: State, /, **inputs: Any) -> tuple[Asked, State]:
         """Predict one observation, awaiting the model; see :meth:`ask`."""
         walk = self.walk(state)
-        with walk.meter.listening():
+        with walk.calling():
             answer = await adrive(walk.ask(self._step(inputs)), walk.meter.booking)
         return Asked(state.id(), answer.outputs, answer.failure), walk.state
 
@@ -189,14 +189,14 @@ class RecurrentModule(dspy.Module):
     async def atell(self, state: State, id: str, outcome: Any) -> State:
         """Learn an outcome, awaiting the model; see :meth:`tell`."""
         walk, effects = self._telling(state, id, outcome)
-        with walk.meter.listening():
+        with walk.calling():
             await adrive(effects, walk.meter.booking)
         return walk.state
 
     def learn_from(self, state: State, id: str, outcome: Any) -> tuple[Update | None, State]:
         """Do as :meth:`tell`, and also return what was done; ``None`` if this outcome was told before."""
         walk, effects = self._telling(state, id, outcome)
-        with walk.meter.listening():
+        with walk.calling():
             update = drive(effects, walk.meter.booking)
         return update, walk.state
 

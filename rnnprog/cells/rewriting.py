@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import dspy
@@ -15,7 +14,7 @@ from rnnprog.cells.remembering import MemorySettings
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import ConfigurationError
 from rnnprog.guard import Guard, Reviewed
-from rnnprog.memory import Memory, well_formed
+from rnnprog.memory import Memory, Value, well_formed
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
 from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.tokens import get_tokenizer
@@ -69,9 +68,8 @@ class Limits(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Rewritten:
-    """What a rewrite gave.
+class Rewritten(Value):
+    """What a rewrite gave; JSON, so that a cell can note it.
 
     Attributes:
         memory: the next memory, within the budget; the very one that was given if nothing changed.
@@ -141,7 +139,7 @@ def rewriting(
     ruler = get_tokenizer(settings.tokenizer)
     reviewed, failure = yield from _ask(old, old, phase, module, seen, settings, NO_REMARK)
     if reviewed is None:
-        return Rewritten(old, "failed", memory_tokens(old, ruler), failure=failure)
+        return Rewritten(memory=old, operation="failed", tokens=memory_tokens(old, ruler), failure=failure)
     verdicts = reviewed.verdicts
     fitted = fit(reviewed.memory, settings.budget, settings.layout, ruler)
     if fitted.dropped:
@@ -160,7 +158,9 @@ def rewriting(
 
 def _outcome(old: Memory, fitted: Fitted, verdicts: tuple[Verdict, ...], *, kept_old: bool) -> Rewritten:
     memory = old if fitted.memory == old else fitted.memory
-    return Rewritten(memory, "kept_old" if kept_old else "rewrite", fitted.tokens, verdicts, fitted.dropped)
+    operation = "kept_old" if kept_old else "rewrite"
+    tokens, dropped = fitted.tokens, fitted.dropped
+    return Rewritten(memory=memory, operation=operation, tokens=tokens, verdicts=verdicts, dropped=dropped)
 
 
 def _budget(reason: str) -> Verdict:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["Mark", "line_of_best", "scatter"]
+__all__ = ["Mark", "bars_of_error", "line_of_best", "scatter"]
 
 _WIDTH, _HEIGHT = 760, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 40
@@ -75,6 +75,63 @@ def scatter(marks: Sequence[Mark], x_name: str, y_name: str, line: Sequence[tupl
     parts.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{html.escape(x_name)}</text>')
     label = html.escape(f"{y_name} against {x_name}")
     return f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def bars_of_error(
+    series: Mapping[str, Sequence[tuple[float, float, float] | None]], names: Sequence[str], x_name: str, y_name: str
+) -> str:
+    """Return points with error bars by group, side by side, as SVG with a title for each and a legend below.
+
+    Args:
+        series: by name, for each group (value, low, high), or ``None`` where there is nothing.
+        names: of the groups.
+        x_name: what the groups are.
+        y_name: what is measured.
+    """
+    known = [number for points in series.values() for point in points if point for number in point]
+    low, high = _range([*known, 0.0])
+    wide, tall = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    step = wide / len(names)
+
+    def y_of(value: float) -> float:
+        return round(_TOP + (high - value) / (high - low) * tall, 1)
+
+    parts = []
+    for tick in _ticks(low, high):
+        kind = "axis" if tick == 0 else "grid"
+        parts.append(f'<line class="{kind}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y_of(tick)}" y2="{y_of(tick)}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y_of(tick) + 4}" text-anchor="end">{tick:.3g}</text>')
+    for group, name in enumerate(names):
+        middle = _LEFT + (group + 0.5) * step
+        parts.append(
+            f'<text x="{middle:.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{html.escape(name)}</text>'
+        )
+        for rank, (label, points) in enumerate(series.items()):
+            if (point := points[group]) is None:
+                continue
+            x = round(middle + (rank - (len(series) - 1) / 2) * min(14.0, 0.8 * step / len(series)), 1)
+            says = html.escape(f"{label}, {name}: {point[0]:.1f} [{point[1]:.1f}, {point[2]:.1f}]")
+            colour = f"var(--arm{rank % 8})"
+            parts.append(
+                f'<g><title>{says}</title><path d="M{x},{y_of(point[1])}V{y_of(point[2])}" style="stroke:{colour}"/>'
+                f'{_shape(rank, x, y_of(point[0]))} style="fill:{colour}"/></g>'
+            )
+    parts.append(f'<text x="{_LEFT + wide / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{html.escape(x_name)}</text>')
+    label = html.escape(f"{y_name} by {x_name}")
+    drawn = f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    marks = (f'{_shape(rank, 10, 6)} style="fill:var(--arm{rank % 8})"/>' for rank in range(len(series)))
+    legend = "".join(
+        f'<span><svg viewBox="0 0 20 12">{mark}</svg>{html.escape(name)}</span>'
+        for mark, name in zip(marks, series, strict=True)
+    )
+    return f'<p class="note">{html.escape(y_name)}</p>{drawn}<div class="legend">{legend}</div>'
+
+
+def _shape(rank: int, x: float, y: float) -> str:
+    """Return an open SVG element, a circle or a square, so that sixteen series can be told apart."""
+    if rank // 8 % 2:
+        return f'<rect x="{x - 4}" y="{y - 4}" width="8" height="8"'
+    return f'<circle cx="{x}" cy="{y}" r="4"'
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

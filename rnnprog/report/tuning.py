@@ -8,11 +8,11 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from rnnprog.errors import DataError
+from rnnprog.report.page import bare_page
 from rnnprog.report.plots import Mark, line_of_best, scatter
 
 __all__ = ["build_tuning", "render_tuning"]
@@ -50,9 +50,6 @@ def build_tuning(record: str | Path, out: str | Path) -> Path:
 
 def render_tuning(record: Mapping[str, Any]) -> str:
     """Return the page as HTML; every text from the record is escaped."""
-    page = files("rnnprog.report").joinpath("page")
-    style = "".join(page.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "tuning.css"))
-    title = html.escape(f"Tuning: {record['study']}")
     sections = [
         ("How it went", _history(record)),
         ("Score against cost", _front(record)),
@@ -64,13 +61,7 @@ def render_tuning(record: Mapping[str, Any]) -> str:
         ("Failures", _failures(record)),
     ]
     body = "".join(f"<section><h2>{name}</h2>{content}</section>" for name, content in sections if content)
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width"><style>{style}</style></head>'
-        f"<body><header><h1>{title}</h1></header><main>{_headline(record)}{body}</main></body></html>\n"
-    )
+    return bare_page(f"Tuning: {record['study']}", f"{_headline(record)}{body}")
 
 
 def _headline(record: Mapping[str, Any]) -> str:

@@ -107,7 +107,10 @@ def test_offline_proposals_are_the_present_text_with_further_orders(regimes: Any
         assert read_directives(str(option.value)) != read_directives(base)
         assert option.parents == ("student",)
         assert option.why
-    assert proposer.propose(request(Instructions(phase="reflector"), program, walks))[0] == []
+    reflections, _ = proposer.propose(request(Instructions(phase="reflector"), program, walks))
+    ordered = [read_directives(str(option.value)) for option in reflections]
+    assert sorted((orders.doubt, orders.outcome_only) for orders in ordered) == [(False, True), (True, False)]
+    assert proposer.propose(request(Instructions(phase="elsewhere.judge"), program, walks))[0] == []
 
 
 def test_a_model_sees_whole_walks_and_what_was_tried() -> None:

@@ -1,3 +1,5 @@
+const FEW = 8; // points that can bear their names; of more, a legend below has them
+
 // What a score costs: tokens per step across, the score with its interval upwards, floors as lines because they ask no model.
 function drawCost() {
   const box = byId("cost"), known = HEAD.arms.map((arm, index) => ({ ...arm, index })).filter((arm) => arm.score !== null);
@@ -17,7 +19,7 @@ function drawCost() {
     root.append(s("path", { d: `M${area.left},${label.y}H${area.right}`, stroke: "var(--floor)", "stroke-dasharray": "2 4" }),
       s("text", { x: crowded(label.at) ? area.left + 6 : area.right, y: label.at - 4, "text-anchor": crowded(label.at) ? "start" : "end" }, `${shorten(label.label, 30)} (no model)`));
   const taken = points.map((arm) => ({ from: xs(arm.tokens) - 8, width: 16, y: ys(arm.score) }));
-  const wide = box.clientWidth > 460;
+  const wide = box.clientWidth > 460 && points.length <= FEW;
   box.parentElement.querySelector(".legend")?.remove();
   if (wide) for (const arm of points) root.append(costLabel(arm, xs, ys, area, taken));
   else box.after(costLegend(points));
@@ -46,7 +48,8 @@ function costLabel(arm, xs, ys, area, taken) {
   const x = xs(arm.tokens), text = shorten(arm.label, 28), width = 7 * text.length, left = x + 12 + width > area.right;
   const box = { from: left ? x - 12 - width : x + 12, y: ys(arm.score) };
   const covers = () => taken.some((other) => Math.abs(other.y - box.y) < 15 && box.from < other.from + other.width && other.from < box.from + width);
-  for (let tries = 1; covers() && tries < 12; tries++) box.y = ys(arm.score) + (tries % 2 ? -8 : 8) * tries;
+  const outside = () => box.y < area.top || box.y > area.bottom - 6;
+  for (let tries = 1; (covers() || outside()) && tries < 24; tries++) box.y = ys(arm.score) + (tries % 2 ? -8 : 8) * tries;
   taken.push({ ...box, width });
   return s("text", { class: "label", x: left ? x - 12 : x + 12, y: box.y + 4, "text-anchor": left ? "end" : "start", style: `fill:${styleOf(arm.index).colour}` }, text);
 }
