@@ -16,11 +16,12 @@ from rnnprog.optimizers.evaluation import Evaluator
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import BASE, Option, Pool
-from rnnprog.optimizers.parts import Slotted
+from rnnprog.optimizers.parts import Demos, Slotted
 from rnnprog.optimizers.plan import Board
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.sampling import derive_seed
 from rnnprog.optimizers.space import Space
+from rnnprog.optimizers.teacher import Teacher
 from rnnprog.trace import Trace
 
 __all__ = ["Proposer", "Request", "Rounds", "Walked"]
@@ -51,7 +52,7 @@ class Request:
         round: number of the round, from 0.
         program: the best program so far; what is improved on.
         base: the candidate behind it.
-        walks: its walks over training sequences, best first.
+        walks: its walks over training sequences, best first; for worked examples those of the teacher, if there is one.
         tried: options of this part that were tried, with the best score each was part of.
         seed: for everything random.
     """
@@ -93,6 +94,7 @@ class Rounds:
         walks: training sequences walked in each round.
         seed: for choosing them.
         models: models by name.
+        teacher: walks the training sequences for worked examples in the student's stead.
     """
 
     proposer: Proposer
@@ -107,6 +109,7 @@ class Rounds:
     walks: int = 4
     seed: int = 0
     models: Mapping[str, dspy.LM] = field(default_factory=dict)
+    teacher: Teacher | None = None
 
     def place(self, number: int, given: int) -> int:
         """Return the place of the trial before which a round is held."""
@@ -134,7 +137,8 @@ class Rounds:
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
         """Hold a round: walk, have options written, publish them, say which trials to make of them."""
         program = best.apply(self.student, self.models)
-        walked = self._walk(program, best, number)
+        walked = self._walk(program, best.digest, number)
+        taught = walked if self.teacher is None else self._walk(self.teacher.program, self.teacher.digest, number)
         rejected: list[str] = []
         for part in self.space.parts:
             labels = self._share(part, number, pool) if isinstance(part, Slotted) else ()
@@ -142,7 +146,8 @@ class Rounds:
                 continue
             seed = derive_seed(self.seed, "proposals", number, part.name)
             tried = self._tried(pool, part.name)
-            request = Request(part, labels, number, program, best, walked, tried, seed)
+            seen = taught if isinstance(part, Demos) else walked
+            request = Request(part, labels, number, program, best, seen, tried, seed)
             options, refused = self._ask(request, best.digest)
             rejected += refused
             for option in options:
@@ -150,12 +155,12 @@ class Rounds:
         new = [o for o in self.board.pool(pool).options if o.origin == "proposed" and o.round == number]
         self.board.close_round(number, _in_turn(new), rejected)
 
-    def _walk(self, program: dspy.Module, best: Candidate, number: int) -> tuple[Walked, ...]:
+    def _walk(self, program: dspy.Module, digest: str, number: int) -> tuple[Walked, ...]:
         items = list(self.trainset)
         random.Random(derive_seed(self.seed, "walks", number)).shuffle(items)
         walked = []
         for item in items[: self.walks]:
-            made = self.evaluator.walk(program, best.digest, item)
+            made = self.evaluator.walk(program, digest, item)
             if made is not None:
                 entry, trace = made
                 walked.append(Walked(item, entry.score or 0.0, trace))

@@ -39,7 +39,7 @@ __all__ = ["ajudge_steps", "judge_name", "judge_steps"]
 PHASE = "scorer"
 _ATTEMPTS = 2
 _HISTORY = 200  # entries that dspy keeps of the calls made here
-_ASKED = {"match": ScoreMatch, "alignment": ScoreAlignment}
+_ASKED: dict[Kind, type[dspy.Signature]] = {"match": ScoreMatch, "alignment": ScoreAlignment}
 
 
 def judge_steps(

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from rnnprog.cli.judging import JUDGEMENTS, Judge, judge_of
+from rnnprog.cli.judging import JUDGEMENTS, Counted, Judge, judge_of
 from rnnprog.cli.models import model
 from rnnprog.cli.telling import print_exam, summary_of
 from rnnprog.errors import ConfigurationError
@@ -136,15 +136,7 @@ class Sitting:
         check_priced(self.running, self.lm, None if self.judge is None else self.judge.lm)
         exam = sit(self.frame, out=self.out, running=self.running, watcher=watcher, gate=gate)
         if self.judge is not None and exam.steps:
-            with self.console.status(f"judging with {self.judge.lm.model}") if watch else nullcontext():
-                exam = judge_exam(
-                    exam,
-                    self.judge.lm,
-                    self.judge.rubric,
-                    store=self.out / JUDGEMENTS,
-                    running=self.running,
-                    gate=gate,
-                )
+            exam = self._judged(exam, self.judge, gate, watch)
         path = write_exam(exam, self.out)
         page = build(_page_source(exam, path), self.out / "page.html") if exam.steps else None
         if self.quiet:
@@ -155,6 +147,18 @@ class Sitting:
         if exam.config.get("stopped") == "interrupted":
             return EXIT_INTERRUPTED
         return 0 if exam.config.get("complete") else EXIT_INCOMPLETE
+
+    def _judged(self, exam: ExamResult, judge: Judge, gate: Gate, watch: bool) -> ExamResult:
+        with self.console.status(f"judging with {judge.lm.model}") if watch else nullcontext() as status:
+            return judge_exam(
+                exam,
+                judge.lm,
+                judge.rubric,
+                store=self.out / JUDGEMENTS,
+                running=self.running,
+                gate=gate,
+                listeners=[] if status is None else [Counted(status, judge.lm.model)],
+            )
 
 
 def _settings(given: object) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from rnnprog.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import dspy
+    from rich.status import Status
 
+    from rnnprog.lm.meter import Heard
     from rnnprog.rubric import Rubric
 
-__all__ = ["JUDGEMENTS", "Judge", "judge_of"]
+__all__ = ["JUDGEMENTS", "Counted", "Judge", "judge_of"]
 
 JUDGEMENTS = "judgements.jsonl"
 """Name of the file in an exam's folder that holds the judge's texts; what is there is not paid for again."""
@@ -40,6 +42,29 @@ class Judge:
         from rnnprog.judging import judge_name
 
         return len(JudgementFile(out / JUDGEMENTS, judge_name(self.lm, self.rubric.kind)).known)
+
+
+class Counted:
+    """Shows how many calls a judge has made; a listener of its calls.
+
+    Args:
+        status: what is shown on the terminal.
+        name: of the judge.
+    """
+
+    def __init__(self, status: Status, name: str) -> None:
+        self.status, self.name, self.calls = status, name, 0
+
+    def calling(self, phase: str) -> None:
+        """Let every call pass."""
+
+    def called(self, call: Heard) -> None:
+        """Show one call more."""
+        self.calls += 1
+        self.status.update(f"judging with {self.name}: {self.calls:,} calls")
+
+    def left(self, phase: str) -> None:
+        """Nothing is left to do."""
 
 
 def judge_of(given: Mapping[str, Any]) -> Judge | None:

@@ -11,6 +11,7 @@ from typing import Any
 from rnnprog.lm.cases import RIGHT, TOLD, WRONG, learn_cases, split_cases, write_case
 from rnnprog.lm.composing import compose
 from rnnprog.lm.directives import read_directives
+from rnnprog.lm.editing import as_edits, asks_for_edits, without_numbers
 from rnnprog.lm.learning import Lesson, flatten_outcomes, learn
 from rnnprog.lm.notes import Notes, read_notes
 from rnnprog.lm.playbooks import curate, tags
@@ -96,7 +97,8 @@ def _lesson(prompt: Prompt) -> Lesson:
 
 def _rewrite(prompt: Prompt) -> dict[str, Any]:
     orders = read_directives(prompt.instruction)
-    notes = read_notes(prompt.memory)
+    old = without_numbers(prompt.memory or "") if asks_for_edits(prompt.instruction) else prompt.memory
+    notes = read_notes(old)
     critique = named_values(prompt.inputs.get("critique", ""))
     lesson = replace(_lesson(prompt), explained=critique.get("cause") != _UNASKED)
     doubted = critique.get("cause", "").endswith(_DOUBT) and not orders.lasting
@@ -108,11 +110,9 @@ def _rewrite(prompt: Prompt) -> dict[str, Any]:
     budget = int(number(prompt.inputs.get("budget_tokens", "")) or _DEFAULT_BUDGET)
     if _TOO_LONG.search(prompt.inputs.get("remark", "")):
         budget = budget * 4 // 5
-    return {
-        "new_memory": compose(
-            notes, prompt.inputs.get("headings", ""), budget, orders, prompt.inputs.get("observation", "")
-        )
-    }
+    headings = prompt.inputs.get("headings", "")
+    new = compose(notes, headings, budget, orders, prompt.inputs.get("observation", ""))
+    return {"new_memory": as_edits(old or "", new, headings) if asks_for_edits(prompt.instruction) else new}
 
 
 def _reflect(prompt: Prompt) -> dict[str, Any]:

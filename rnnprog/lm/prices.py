@@ -81,6 +81,8 @@ def read_prices(given: object) -> dict[str, Price]:
 
 
 def _price(name: str, value: Any) -> Price:
+    if isinstance(value, Price):
+        return value
     parts = value.split(",") if isinstance(value, str) else value
     try:
         sent, received = (float(part) for part in parts)

@@ -23,6 +23,9 @@ PLACES = ("latent.json", "table.json", "table/table.json", "latent/table.json", 
 """Where a table of the latent wing is looked for, in the folder of a result."""
 
 
+_ALPHA = 0.05
+
+
 def find_latent(folder: str | Path) -> Path | None:
     """Return the path of a table of the latent wing in or below a folder; ``None`` if there is none."""
     found = (Path(folder) / place for place in PLACES)
@@ -69,7 +72,7 @@ def latent_section(table: Mapping[str, Any]) -> str:
 
 
 def _verdict(rows: Sequence[Mapping[str, Any]]) -> str:
-    shown = [row for row in rows if str(row["verdict"]).startswith("recall") and row["p_holm"] < 0.05]
+    shown = [row for row in rows if _word(row) == "recall"]
     told = "Recall means: answers from the own bank beat the same weights with another conversation's bank."
     if not shown:
         return f"No method shows recall after correction for {len(rows)} rows. {told}"
@@ -90,25 +93,27 @@ def _rows(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Any]) -> T
             _percent(row["tax"], signed=True),
             _percent(row["net"], signed=True),
             str(len(row["seeds"])),
-            str(row["verdict"]).partition(" (")[0],
+            _word(row),
         )
         for row in rows
     )
-    columns = ("method", "own bank [95 %]", "foreign bank [95 %]", "gain [95 %]", "p (Holm)")
+    columns = (
+        *("method", "own bank [95 %]", "foreign bank [95 %]", "gain [95 %]", "p (Holm)"),
+        *("zero bank", "tax", "net", "seeds", "verdict"),
+    )
     note = (
         "Token F1 in percent. Gain: own minus foreign bank. Tax: what the adapter costs with an empty bank. Net: own "
     )
     note += "bank minus the frozen model without memory."
     known = [f"{name} {_figure(figure)}" for name, figure in references.items()]
     note += f" The frozen model by itself: {'; '.join(known)}." if known else ""
-    columns = (*columns, "zero bank", "tax", "net", "seeds", "verdict")
     return Table("Latent memory", columns, cells, ("arm",) * len(cells), note)
 
 
 def _checks(checks: Sequence[Mapping[str, Any]]) -> Table:
     cells = tuple(
         (
-            f"{check['label']} ({check['form']})",
+            _label(check),
             _figure(check["falls"], signed=True),
             _figure(check["grows"], signed=True),
             "–" if check["times"] is None or not _known(check["times"]["mean"]) else f"{check['times']['mean']:.1f}",
@@ -140,12 +145,19 @@ def _by_lag(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"<h3>Forgetting: gain by lag, larger banks</h3>{drawn}"
 
 
+def _word(row: Mapping[str, Any]) -> str:
+    """Return the verdict on a row in a word or two, by the corrected p, which stands beside it."""
+    said = str(row["verdict"]).partition(" (")[0]
+    return said if said != "recall" or row["p_holm"] < _ALPHA else "no recall shown"
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    label, form = str(row["label"]), str(row["form"])
+    return label if form in label else f"{label} ({form})"
+
+
 def _name(row: Mapping[str, Any]) -> str:
-    return (
-        f"{row['label']}, {row['rows']} rows"
-        if row["form"] in str(row["label"])
-        else (f"{row['label']} ({row['form']}), {row['rows']} rows")
-    )
+    return f"{_label(row)}, {row['rows']} rows"
 
 
 def _figure(figure: Mapping[str, Any], signed: bool = False) -> str:

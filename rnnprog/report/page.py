@@ -60,7 +60,7 @@ def bare_page(title: str, body: str) -> str:
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     style = _part("page.css") + _part("tuning.css")
     if dark := _DARK.search(style):
-        style += f"@media screen and (prefers-color-scheme: dark) {{ html {{ color-scheme: dark; {dark[1]} }} }}"
+        style += f"@media screen and (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark[1]} }} }}"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -27,6 +28,11 @@ def exam() -> ExamResult:
     options = {"n_steps": 8, "n_sequences": 7}
     config = ExamConfig.of(task="regimes", options=options, cells=["zero_shot"], seeds=2, floors=("majority",))
     return examine(config, rnnprog.embedded_lm())
+
+
+def about(judged: ExamResult) -> Any:
+    """What a result says of its judge."""
+    return judged.config["judge"]
 
 
 def letters(prompt: Prompt) -> str:
@@ -51,16 +57,13 @@ def test_refusals_and_cost_are_told_and_are_no_part_of_the_walks_cost(exam: Exam
         return "I say 2/9." if "straight" in prompt.inputs["truth"] else letters(prompt)
 
     judged = judge_exam(exam, rnnprog.scripted_lm(unsure))
-    told = judged.config["judge"]
-    assert isinstance(told, dict)
+    told = about(judged)
     refusals, steps = told["refusals"], told["steps"]
-    assert isinstance(refusals, dict)
-    assert isinstance(steps, dict)
     assert set(refusals) == {arm.label for arm in exam.arms}
     none = sum(s is None for arm in judged.arms for run in arm.runs for scores in run.scores.values() for s in scores)
-    assert sum(refusals.values()) == steps["unreadable"] == none > 0  # type: ignore[arg-type]
+    assert sum(refusals.values()) == steps["unreadable"] == none > 0
     assert "gave no verdict on" in judged.note
-    assert told["cost"]["calls"] > 0  # type: ignore[index, call-overload, operator]
+    assert told["cost"]["calls"] > 0
     for before, after in zip(exam.arms, judged.arms, strict=True):
         assert after.figures["calls per step"] == before.figures["calls per step"]
 
@@ -121,7 +124,7 @@ def test_one_cap_is_on_walks_and_judge_together_and_a_higher_one_goes_on(exam: E
         calls.append(prompt.inputs["answer"])
         return letters(prompt)
 
-    whole = judge_exam(exam, rnnprog.scripted_lm(letters)).config["judge"]["cost"]["calls"]  # type: ignore[index, call-overload]
+    whole = about(judge_exam(exam, rnnprog.scripted_lm(letters)))["cost"]["calls"]
     gate = Gate(Running(max_calls=7, concurrency=2))
     gate.calls = 4  # paid for by the walks before
     capped = judge_exam(exam, rnnprog.scripted_lm(judge), store=store, running=gate.running, gate=gate)
@@ -133,8 +136,8 @@ def test_one_cap_is_on_walks_and_judge_together_and_a_higher_one_goes_on(exam: E
     done = judge_exam(exam, rnnprog.scripted_lm(judge), store=store)
     assert len(calls) == whole
     assert done.metric.name == "judge_match"
-    told = done.config["judge"]
-    assert (told["cost"]["calls"], told["paid this time"]["calls"]) == (whole, whole - 3)  # type: ignore[index, call-overload]
+    told = about(done)
+    assert (told["cost"]["calls"], told["paid this time"]["calls"]) == (whole, whole - 3)
 
 
 def test_money_of_the_judge_is_by_stated_prices_and_kept_with_the_judgements(exam: ExamResult, tmp_path: Path) -> None:
@@ -142,12 +145,12 @@ def test_money_of_the_judge_is_by_stated_prices_and_kept_with_the_judgements(exa
     with pytest.raises(rnnprog.ConfigurationError, match="'test/judge' costs; state its price"):
         judge_exam(exam, lm, running=Running(max_usd=1.0))
     running = Running.of(max_usd=1.0, prices={"test/judge": [3, 15]})
-    told = judge_exam(exam, lm, store=store, running=running).config["judge"]
-    cost = told["cost"]  # type: ignore[index, call-overload]
+    told = about(judge_exam(exam, lm, store=store, running=running))
+    cost = told["cost"]
     assert cost["usd"] == pytest.approx((3 * cost["prompt_tokens"] + 15 * cost["completion_tokens"]) / 1e6)
     again = judge_exam(exam, lm, store=store, running=running)
-    assert again.config["judge"]["cost"]["usd"] == pytest.approx(cost["usd"])  # type: ignore[index, call-overload]
-    assert again.config["judge"]["paid this time"]["usd"] is None  # type: ignore[index, call-overload]
+    assert about(again)["cost"]["usd"] == pytest.approx(cost["usd"])
+    assert about(again)["paid this time"]["usd"] is None
     assert f"{cost['usd']:.4g} USD stand apart" in again.note
 
 

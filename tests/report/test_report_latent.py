@@ -64,11 +64,13 @@ def write(path: Path, told: object) -> Path:
 def test_the_verdict_is_in_words_and_by_the_corrected_p() -> None:
     said = latent_section(table())
     assert "2 of 3 rows show recall, M.4 (repaired), 160 rows the most: +45.0 [+41.0, +49.0] points of F1." in said
+    assert said.count("<td>recall</td>") == 2
     assert "&lt;tiny&gt;" in said
     assert "<tiny>" not in said
     none = table()
     for one in none["rows"]:
         one["p_holm"] = 0.06
+    assert "<td>recall</td>" not in latent_section(none)
     assert "No method shows recall after correction for 3 rows." in latent_section(none)
 
 
@@ -119,7 +121,7 @@ def test_a_folder_with_nothing_else_is_a_page_by_the_command_and_needs_no_torch(
 
 def test_it_opens_without_complaint_in_the_dark_too(tmp_path: Path, open_page: Any) -> None:
     write(tmp_path / "table.json", table())
-    page = open_page(build(tmp_path, tmp_path / "page.html"), color_scheme="dark")
+    page = open_page(build(tmp_path, tmp_path / "page.html"), plain=True, color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
     assert page.locator("svg.plot circle").count() > 3
     page.set_viewport_size({"width": 390, "height": 800})

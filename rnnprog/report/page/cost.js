@@ -14,18 +14,21 @@ function drawCost() {
     yText: (v) => (HEAD.metric.share ? plain(100 * v) : plain(v)),
     x: (a, b) => logarithmic(least / 1.6, most * 1.9, a, b), y: (a, b) => linear(bottom, top, a, b),
   });
-  const crowded = (y) => points.some((p) => xs(p.tokens) > area.right - 190 && Math.abs(ys(p.score) - y + 6) < 18);
-  for (const label of spread(floors.map((floor) => ({ ...floor, y: ys(floor.score) })), 14, area.top, area.bottom))
-    root.append(s("path", { d: `M${area.left},${label.y}H${area.right}`, stroke: "var(--floor)", "stroke-dasharray": "2 4" }),
-      s("text", { x: crowded(label.at) ? area.left + 6 : area.right, y: label.at - 4, "text-anchor": crowded(label.at) ? "start" : "end" }, `${shorten(label.label, 30)} (no model)`));
-  const taken = points.map((arm) => ({ from: xs(arm.tokens) - 8, width: 16, y: ys(arm.score) }));
   const wide = box.clientWidth > 460 && points.length <= FEW;
+  const crowded = (y) => points.some((p) => xs(p.tokens) > area.right - 190 && Math.abs(ys(p.score) - y + 6) < 18);
+  for (const label of spread(floors.map((floor) => ({ ...floor, y: ys(floor.score) })), 14, area.top, area.bottom)) {
+    const start = crowded(label.at);
+    root.append(s("path", { d: `M${area.left},${label.y}H${area.right}`, stroke: "var(--floor)", "stroke-dasharray": "2 4" }));
+    if (wide) root.append(s("text", { x: start ? area.left + 6 : area.right, y: label.at - 4, "text-anchor": start ? "start" : "end" }, `${shorten(label.label, 30)} (no model)`));
+  }
+  const taken = points.map((arm) => ({ from: xs(arm.tokens) - 8, width: 16, y: ys(arm.score) }));
   box.parentElement.querySelector(".legend")?.remove();
   if (wide) for (const arm of points) root.append(costLabel(arm, xs, ys, area, taken));
   else box.after(costLegend(points));
   for (const arm of points) root.append(costPoint(arm, xs, ys));
   byId("cost-note").textContent = `${HEAD.metric.higher ? "Up" : "Down"} and to the left is better.`
-    + " Whiskers: the intervals of the table.";
+    + " Whiskers: the intervals of the table."
+    + (floors.length && !wide ? ` Dotted, from the top, without a model: ${[...floors].sort((a, b) => b.score - a.score).map((floor) => floor.label).join(", ")}.` : "");
 }
 
 const costLegend = (points) => h("div", { class: "legend" }, points.map((arm) => {

@@ -32,7 +32,7 @@ function drawCurves(box, curves, { yTitle, yText, tipText, floors = [], zero = f
   for (const floor of floors) {
     const at = ys(floor.score);
     root.append(s("path", { d: `M${area.left},${at}H${area.right}`, stroke: "var(--floor)", "stroke-dasharray": "2 4", fill: "none" }));
-    labels.push({ y: at, text: floor.label, colour: "var(--floor)" });
+    labels.push({ y: at, text: floor.label, colour: "var(--floor)", dash: "2 4" });
   }
   for (const curve of shown) {
     const { colour } = styleOf(curve.arm), known = curve.x.map((_, i) => i).filter((i) => curve.lo[i] !== null);
@@ -42,7 +42,7 @@ function drawCurves(box, curves, { yTitle, yText, tipText, floors = [], zero = f
   for (const curve of shown) {
     const { colour, dash } = styleOf(curve.arm), points = curve.x.map((x, i) => `${xs(x)},${ys(curve.y[i])}`);
     root.append(s("path", { d: `M${points.join("L")}`, fill: "none", stroke: colour, "stroke-width": 2, "stroke-dasharray": dash, "stroke-linejoin": "round", class: "line" }));
-    labels.push({ y: ys(curve.y[curve.y.length - 1]), text: curve.name, title: curve.all, colour });
+    labels.push({ y: ys(curve.y[curve.y.length - 1]), text: curve.name, title: curve.all, colour, dash });
   }
   if (wide) directLabels(root, labels, area, letters);
   box.parentElement.querySelector(".legend")?.remove();
@@ -57,7 +57,7 @@ function directLabels(root, labels, area, letters) {
 }
 const shorten = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 const narrowLegend = (labels) => h("div", { class: "legend" }, labels.map((label) =>
-  h("span", {}, s("svg", {}, s("path", { d: "M0,6H20", stroke: label.colour, "stroke-width": 2 })), label.text)));
+  h("span", {}, s("svg", {}, s("path", { d: "M0,6H20", stroke: label.colour, "stroke-width": 2, "stroke-dasharray": label.dash || null })), label.text)));
 
 function hoverCurves(root, box, curves, { area, xs, ys, tipText }) {
   const line = s("path", { class: "axis", opacity: 0 }), dots = s("g", {});
