@@ -52,15 +52,12 @@ def table(
     Finished cells are kept: run the same command again to go on after an interruption.
     """
     with _explained():
-        from rnnprog.latent.table import TablePlan, cells, publish, run_table, tiny_job
+        from rnnprog.latent.table import TablePlan, publish, run_table, tiny_job
 
         _threads(threads)
         plan = TablePlan(steps, tuple(range(seeds)), tuple(forms.split(",")), methods=tuple(methods.split(",")))
         job = tiny_job(out, plan, _say)
-        results = run_table(job, _say, minutes=minutes)
-        if docs is not None and len(results) < len(cells(plan)):
-            raise LatentError(f"{len(results)} of {len(cells(plan))} cells are done: finish them before writing {docs}")
-        typer.echo(publish(job, results, docs))
+        typer.echo(publish(job, run_table(job, _say, minutes=minutes), docs))
 
 
 @app.command()

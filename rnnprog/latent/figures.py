@@ -18,9 +18,6 @@ class Figure(Value):
 
     The error adds the bootstrap over conversations and the spread between seeds in quadrature; the interval is
     Student's with ``freedom`` degrees, those of that sum (Welch-Satterthwaite: few seeds make it wide).
-
-    >>> Figure(mean=0.1, error=0.05, low=0.0, high=0.2, freedom=149.0).p < 0.05
-    True
     """
 
     mean: float
@@ -28,11 +25,6 @@ class Figure(Value):
     low: float
     high: float
     freedom: float
-
-    @property
-    def p(self) -> float:
-        """Two-sided p-value of "this figure is zero"."""
-        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.freedom)) if self.error else 1.0
 
 
 def figure(influence: Floats, owners: Sequence[str], by_seed: Sequence[float]) -> Figure:
@@ -58,6 +50,18 @@ def mean_of(exams: Sequence[Examination], condition: str, over: str | None = Non
     pool = np.mean(values, axis=0)
     owners = np.asarray(exams[0].owners)[keep].tolist()
     return figure(pool - pool.mean(), owners, [float(part.mean()) for part in values])
+
+
+def chance_of(exams: Sequence[Examination]) -> float:
+    """Two-sided p-value of the gain over the foreign bank, over conversations, the trained seeds taken as they are.
+
+    It tells whether these adapters owe their gain to the luck of the test conversations; whether another seed would
+    do as well is told by the interval of ``mean_of``.
+    """
+    pool = np.mean([difference(exam, "memory", "shuffled") for exam in exams], axis=0)
+    gain = clustered(pool, exams[0].owners)
+    freedom = max(1, len(set(exams[0].owners)) - 1)
+    return float(2 * stats.t.sf(abs(gain.mean) / gain.error, freedom)) if gain.error > 0 else 1.0
 
 
 def growth_of(small: Sequence[Examination], large: Sequence[Examination]) -> Figure:

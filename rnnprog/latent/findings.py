@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnprog.latent.errors import LatentError
 from rnnprog.latent.examination import Examination, pooled, verdict
-from rnnprog.latent.figures import Figure, difference, fall_of, growth_of, mean_of, times_of
+from rnnprog.latent.figures import Figure, chance_of, difference, fall_of, growth_of, mean_of, times_of
 from rnnprog.latent.scores import bucket_names, buckets, falling_fit, recall_rate
 from rnnprog.memory import Value
 from rnnprog.statistics.correction import corrected
@@ -42,7 +42,8 @@ class Row(Value):
 
     ``form`` is paper, proxy or repaired and ``label`` the name to show; ``capacity`` is 1 or 10 (of a repaired one: the
     small and the large bank), ``rows`` what that means in rows (M.4: side of its matrix). ``gain`` is own minus foreign
-    bank and ``p_holm`` its p-value corrected for the number of rows in the file; ``verdict`` is in words, uncorrected.
+    bank; ``p_holm`` is its p-value over conversations (these seeds taken as they are), corrected for the number of rows
+    in the file; ``verdict`` is in words, uncorrected.
     """
 
     method: str
@@ -142,7 +143,7 @@ def findings(results: Sequence[tuple[CellName, Examination]], edges: Sequence[in
     for cell, exam in results:
         groups.setdefault((cell.form, cell.capacity, cell.name), []).append(exam.answerable)
     rows = [_row(key, exams, edges) for key, exams in groups.items()]
-    adjusted = corrected([row.gain.p for row in rows])
+    adjusted = corrected([chance_of(exams) for exams in groups.values()])
     some = next(iter(groups.values()))[:1]
     references = [name for name in some[0].f1 if name not in ("memory", "shuffled", "zero")]
     pairs = [(form, name) for form, capacity, name in groups if capacity == 10 and (form, 1, name) in groups]

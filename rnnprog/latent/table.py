@@ -165,14 +165,14 @@ def run_table(job: TableJob, progress: Progress = lambda line: None, *, minutes:
     """Run the cells that are missing and return all that are done.
 
     A cell is stored when it ends and its training is stored at every check, so a kill loses less than one cell.
-    ``minutes`` above 0 starts no further cell after that time.
+    ``minutes`` above 0 starts no further cell after that time, but always one.
     """
     todo = [cell for cell in cells(job.plan) if not job.path(cell).exists()]
     progress(f"{len(cells(job.plan)) - len(todo)} of {len(cells(job.plan))} cells are done, {len(todo)} to run")
     laboratory, started = job.bench() if todo else None, time.perf_counter()
     for done, cell in enumerate(todo):
         spent = time.perf_counter() - started
-        if laboratory is None or (minutes and spent > 60 * minutes):
+        if laboratory is None or (done and minutes and spent > 60 * minutes):
             progress(f"stopped after {spent / 60:.1f} minutes: run the same command again to go on")
             break
         left = f", about {spent / done * (len(todo) - done) / 60:.0f} min left" if done else ""
@@ -195,10 +195,11 @@ def _run(job: TableJob, cell: Cell, laboratory: Laboratory, progress: Progress) 
 
 def publish(job: TableJob, results: Results, docs: Path | None = None) -> str:
     """Write ``table.json``, ``table.md``, ``forgetting.png`` and ``section.html``; with ``docs`` also that document's
-    marked tables, the JSON and the picture beside it. Returns the Markdown.
+    marked tables, the JSON and the picture beside it. What is not finished is named there. Returns the Markdown.
     """
     edges = tuple(json.loads(job.facts["edges"]))
-    table = findings(results, edges, dict(job.facts) | {"steps": str(job.plan.steps)})
+    facts = {**job.facts, "steps": str(job.plan.steps), "unfinished": _unfinished(job, results)}
+    table = findings(results, edges, facts)
     table.save(job.folder / "table.json")
     text = page(table)
     (job.folder / "table.md").write_text(f"{text}\n")
@@ -208,6 +209,16 @@ def publish(job: TableJob, results: Results, docs: Path | None = None) -> str:
         fill(docs, table)
         shutil.copyfile(picture, docs.with_name("latent-forgetting.png"))
     return text
+
+
+def _unfinished(job: TableJob, results: Results) -> str:
+    """The cells of the plan that have no result, in words."""
+    done = {cell for cell, _ in results}
+    missing: dict[str, list[str]] = {}
+    for cell in cells(job.plan):
+        if cell not in done and cell.spec.write is not None:
+            missing.setdefault(f"{cell.spec.name} {cell.spec.write.rows} rows", []).append(str(cell.seed))
+    return "; ".join(f"{name} seed {', '.join(seeds)}" for name, seeds in missing.items())
 
 
 def _picture(results: Results, edges: tuple[int, ...]) -> Any:

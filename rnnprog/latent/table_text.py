@@ -89,11 +89,11 @@ def setting(table: Findings, form: str = "") -> str:
     """What the frozen model scores without any adapter, which seeds were run, and how many verdicts survive Holm."""
     seeds, rows = sorted({seed for row in table.rows for seed in row.seeds}), table.rows
     scores = ", ".join(f"{name} {100 * at.mean:.1f} ± {100 * at.error:.1f}" for name, at in table.references.items())
-    fewer = [f"{row.label} {row.rows} rows: {len(row.seeds)}" for row in rows if len(row.seeds) < len(seeds)]
+    missing = table.facts.get("unfinished", "")
     recalls = [row for row in rows if row.recalls]
     return (
         f"The frozen model without any adapter scores (± standard error): {scores}. Seeds: "
-        f"{', '.join(map(str, seeds))}{'; fewer: ' + '; '.join(fewer) if fewer else ''}. Of {len(rows)} rows "
+        f"{', '.join(map(str, seeds))}{f' (not run: {missing})' if missing else ''}. Of {len(rows)} rows "
         f'{len(recalls)} have the verdict "recall"; {sum(row.p_holm < 0.05 for row in recalls)} of these stay below '
         f"0.05 after Holm's correction for {len(rows)} comparisons."
     )
