@@ -17,7 +17,7 @@ from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import BASE, Option, Pool
 from rnnprog.optimizers.parts import Demos, Slotted
-from rnnprog.optimizers.plan import Board
+from rnnprog.optimizers.plan import Board, places_of
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.sampling import derive_seed
 from rnnprog.optimizers.space import Space
@@ -131,7 +131,8 @@ class Rounds:
         """
         if not self.due(place, given):
             return {}
-        trials, places = self.board.trials(), self.board.places()
+        trials = self.board.trials()
+        places = places_of(trials)
         tried = {item for trial in trials if _counts(trial) for item in trial.params.items()}
         options = _in_turn(self.board.pool(self.space.start()).options)
         left = [option for option in options if (option.part, option.label) not in tried]
