@@ -51,7 +51,7 @@ def test_also_after_an_error(program: rnnprog.RecurrentModule) -> None:
     def broken(*_given: Any) -> float:
         raise KeyError("no")
 
-    program.feedback = rnnprog.Rule(broken)  # type: ignore[arg-type]
+    program.feedback = rnnprog.Rule(broken)
     program.walking.value = program.walking.value.model_copy(
         update={"failures": rnnprog.FailurePolicy(on_step="raise")}
     )
