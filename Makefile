@@ -36,8 +36,9 @@ exam: $(STAMP)  ## all cells on three tasks with the embedded stand-in: results 
 	$(BIN)/rnnprog compare sp500 --cells all --limit 100 --out runs/exam/sp500
 	$(BIN)/rnnprog compare regimes --cells all --option n_sequences=12 --option n_steps=30 --prompts --out runs/exam/regimes
 
-tune-demo: $(STAMP)  ## search for better prompts on a small task with the embedded stand-in; run it again to go on
-	$(BIN)/rnnprog tune regimes --option n_sequences=30 --option n_steps=16 --trials 12 --out runs/tune/regimes
+tune-demo: $(STAMP)  ## make better prompts out of a first draft, with the embedded stand-in; run it again to go on
+	$(BIN)/rnnprog tune regimes --option n_sequences=40 --option n_steps=16 --trials 12 --out runs/tune/regimes \
+		--prompt "rewriter=Rewrite the notes under the given headings, within the budget."
 
 bench: $(STAMP)  ## ratios, side by side in one run
 	$(BIN)/python -m benchmarks

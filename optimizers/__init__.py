@@ -9,8 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnprog.optimizers.after import before_after, changes, windows
+    from rnnprog.optimizers.after import before_after, windows
     from rnnprog.optimizers.candidate import Candidate
+    from rnnprog.optimizers.climbing import ClimbingSampler
+    from rnnprog.optimizers.differences import changes
     from rnnprog.optimizers.estimate import Estimate
     from rnnprog.optimizers.gepa import GepaTuner
     from rnnprog.optimizers.ledger import Entry, Ledger
@@ -31,11 +33,12 @@ if TYPE_CHECKING:
 _WHERE = {
     "Budget": "spending",
     "before_after": "after",
-    "changes": "after",
+    "changes": "differences",
     "windows": "after",
     "record_of": "record",
     "write_record": "record",
     "Candidate": "candidate",
+    "ClimbingSampler": "climbing",
     "DefaultProposer": "propose",
     "Demos": "parts",
     "Entry": "ledger",
@@ -68,6 +71,7 @@ _WHERE = {
 __all__ = [
     "Budget",
     "Candidate",
+    "ClimbingSampler",
     "DefaultProposer",
     "Demos",
     "Entry",

@@ -6,21 +6,23 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import dspy
 from pydantic import Field, JsonValue, ValidationError
 
-from rnnprog.budget import check_budget
+from rnnprog.budget import check_budget, fit, memory_tokens
 from rnnprog.cells.reflective import Reflective, ReflectiveSettings
 from rnnprog.errors import ConfigurationError, MemoryFormatError
 from rnnprog.memory import Memory, Value
 from rnnprog.optimizers.options import BASE, Option
+from rnnprog.schema import MemorySchema
 
 if TYPE_CHECKING:
     from rnnprog.optimizers.parts import Setting, Temperature
 
-__all__ = ["Candidate", "cells_of", "copy_program"]
+__all__ = ["Candidate", "cells_of", "copy_program", "read_memory"]
 
 
 _RESULTS = ("study", "candidate_programs", "trial_logs", "ledger", "score", "stopped")  # of an earlier search
@@ -98,6 +100,8 @@ class Candidate(Value):
             raise ConfigurationError(
                 f"the candidate changes {unknown}, but the program has the phases {sorted(phases)}"
             )
+        for cell in cells_of(program):
+            self._apply_to(cell)  # before the texts, since another way of rewriting brings its own
         for phase, text in self.instructions.items():
             phases[phase].signature = phases[phase].signature.with_instructions(text)
         for phase, demos in self.demos.items():
@@ -113,22 +117,32 @@ class Candidate(Value):
             if lm is None:
                 raise ConfigurationError(f"no model for {phase!r} whose temperature could be set; call dspy.configure")
             phases[phase].lm = lm.copy(temperature=temperature)
-        for cell in cells_of(program):
-            self._apply_to(cell)
         return program
 
     def _apply_to(self, cell: Reflective) -> None:
         if self.settings:
             old = cell.settings.value.model_dump(mode="json")
             try:
-                cell.settings.value = ReflectiveSettings.model_validate({**old, **self.settings})
+                cell.set_settings(ReflectiveSettings.model_validate({**old, **self.settings}))
             except ValidationError as error:
                 raise ConfigurationError(f"the settings {self.settings} cannot be used: {error}") from error
         settings = cell.settings.value
         check_budget(settings.layout, settings.budget, cell.tokenizer)
         if self.start_memory is not None:
             cell.initial_memory.learned = _memory(self.start_memory, settings)
+        elif self.settings:
+            _refit(cell)
         cell.initial()  # says so where memory, layout and budget do not fit together
+
+
+def _refit(cell: Reflective) -> None:
+    """Give up the student's own start memory where the candidate has other headings, and cut it to a smaller budget."""
+    settings = cell.settings.value
+    own = cell.initial_memory.value(settings.layout)
+    if not settings.layout.matches(own):
+        cell.initial_memory.learned = settings.layout.initial()
+    elif memory_tokens(own, cell.tokenizer) > settings.budget:
+        cell.initial_memory.learned = fit(own, settings.budget, settings.layout, cell.tokenizer).memory
 
 
 def _memory(given: JsonValue, settings: ReflectiveSettings) -> Memory:
@@ -136,6 +150,21 @@ def _memory(given: JsonValue, settings: ReflectiveSettings) -> Memory:
         return settings.layout.parse(given).memory if isinstance(given, str) else Memory.model_validate(given)
     except (MemoryFormatError, ValidationError) as error:
         raise ConfigurationError(f"the start memory cannot be read: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def read_memory(text: object, layout: MemorySchema) -> Memory | None:
+    """Return a memory, written as JSON or as text, if it stands under these headings and no others."""
+    try:
+        memory = Memory.model_validate_json(str(text))
+        return memory if layout.matches(memory) else None
+    except ValidationError:
+        pass
+    try:
+        parsed = layout.parse(str(text))
+    except MemoryFormatError:
+        return None
+    return None if parsed.unknown else parsed.memory
 
 
 def cells_of(program: dspy.Module) -> list[Reflective]:

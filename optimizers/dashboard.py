@@ -10,11 +10,12 @@ from typing import Any
 
 import optuna
 
+from rnnprog.memory import Memory
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.plan import CANDIDATE
 from rnnprog.optimizers.space import Space
 
-__all__ = ["annotate_study", "annotate_trial"]
+__all__ = ["annotate_study", "annotate_trial", "told"]
 
 _ARTIFACTS = "artifacts"
 
@@ -28,7 +29,7 @@ def annotate_study(study: optuna.Study, space: Space, metric: str) -> None:
 
 def annotate_trial(study: optuna.Study, trial: optuna.Trial, candidate: Candidate, folder: Path | None) -> None:
     """Give a running trial a note with its prompts, and its candidate as a file in ``folder``."""
-    _note(trial, _told(candidate))
+    _note(trial, told(candidate))
     if folder is None:
         return
     store_folder = folder / _ARTIFACTS
@@ -46,14 +47,17 @@ def annotate_trial(study: optuna.Study, trial: optuna.Trial, candidate: Candidat
             )
 
 
-def _told(candidate: Candidate) -> str:
+def told(candidate: Candidate) -> str:
+    """Return a candidate in words, as Markdown."""
     lines: list[str] = []
     for phase, text in candidate.instructions.items():
         lines += [f"## {phase}", "", text, ""]
     for phase, demos in candidate.demos.items():
         lines += [f"{phase}: {len(demos)} worked examples", ""]
     if candidate.start_memory is not None:
-        lines += ["## start memory", "", "```", str(candidate.start_memory), "```", ""]
+        given = candidate.start_memory
+        shown = given if isinstance(given, str) else Memory.model_validate(given).render()
+        lines += ["## start memory", "", "```", shown, "```", ""]
     rest: dict[str, Any] = {**candidate.settings, **candidate.temperatures, **candidate.models}
     lines += [f"- {name}: `{json.dumps(value)}`" for name, value in rest.items()]
     return "\n".join(lines) or "The student as it is."

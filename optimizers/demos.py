@@ -11,7 +11,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from rnnprog.budget import memory_tokens
 from rnnprog.cells.reflective import NO_CRITIQUE, Reflective
+from rnnprog.edits import edits_between, numbered
 from rnnprog.memory import Memory
 from rnnprog.optimizers.candidate import cells_of
 from rnnprog.optimizers.options import Option
@@ -25,6 +27,7 @@ from rnnprog.trace import StepRecord, Trace, Update
 __all__ = ["cut_demos", "propose_demos"]
 
 _PHASES = ("predictor", "reflector", "rewriter")
+_WRITTEN = ("rewrite", "edit")
 
 
 def cut_demos(trace: Trace, t: int, cell: Reflective) -> dict[str, dict[str, JsonValue]] | None:
@@ -32,7 +35,7 @@ def cut_demos(trace: Trace, t: int, cell: Reflective) -> dict[str, dict[str, Jso
 
     Returns:
         Examples by phase; ``None`` where the step is no model of how to do it: a wrong or failed answer, no critique,
-        or a rewrite that was refused, cut or failed.
+        a rewrite that was refused, cut or failed, or notes under other headings or over the budget of the cell.
     """
     record = trace.records[t]
     update = _lesson(record)
@@ -49,16 +52,19 @@ def cut_demos(trace: Trace, t: int, cell: Reflective) -> dict[str, dict[str, Jso
         "evidence": update.feedback.text if update.feedback else "",
     }
     settings = cell.settings.value
+    if not settings.layout.matches(after) or memory_tokens(after, cell.tokenizer) > settings.budget:
+        return None
+    edits = settings.rewriting == "edits"
     demos: dict[str, dict[str, JsonValue]] = {
         "predictor": {"memory": before.render(), **record.inputs, **record.prediction},
         "rewriter": {
-            "memory": before.render(),
+            "memory": numbered(before) if edits else before.render(),
             **seen,
             "critique": as_text(update.critique) if update.critique else NO_CRITIQUE,
             "headings": settings.layout.describe(),
             "budget_tokens": settings.budget,
             "remark": NO_REMARK,
-            "new_memory": after.render(),
+            "new_memory": edits_between(before, after) if edits else after.render(),
         },
     }
     if update.critique:
@@ -71,7 +77,7 @@ def _lesson(record: StepRecord) -> Update | None:
     if was_right(record) is not True:
         return None
     for update in record.after:
-        if update.of == record.id and update.operation == "rewrite" and not update.dropped and update.failure is None:
+        if update.of == record.id and update.operation in _WRITTEN and not update.dropped and update.failure is None:
             return update
     return None
 

@@ -17,8 +17,8 @@ from rnnprog.errors import ConfigurationError, DataError, LMUnavailableError
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.ledger import Entry, StudyLedger
 from rnnprog.optimizers.objective import Objective
-from rnnprog.optimizers.spending import OutOfBudgetError, Purse
-from rnnprog.trace import Trace, Usage
+from rnnprog.optimizers.spending import OutOfBudgetError, Purse, PurseMeter
+from rnnprog.trace import Trace
 
 __all__ = ["Evaluator", "Job"]
 
@@ -97,6 +97,9 @@ class Evaluator:
                 fill()
                 self.on_entry(entry)
                 yield job, entry
+        except KeyboardInterrupt:
+            self.purse.stop("interrupted by the user")  # walks in flight may have minutes to go
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -112,21 +115,20 @@ class Evaluator:
                 score, cases = self.objective.score(job.item.example, prediction)
                 changes.update(score=score, cases=cases)
             except (OutOfBudgetError, KeyboardInterrupt) as stop:
-                self._write(blank, meter.total(), start, {"kind": "unfinished", "error": str(stop) or "interrupted"})
+                self._write(blank, meter, start, {"kind": "unfinished", "error": str(stop) or "interrupted"})
                 raise
             except Exception as error:
                 changes["error"] = f"{type(error).__name__}: {error}"
-                self._write(blank, meter.total(), start, {**changes, "money": meter.timing().cost}, trial)
+                self._write(blank, meter, start, changes, trial)
                 if isinstance(error, _BROKEN):
                     raise
                 return blank.model_copy(update=changes)
-            return self._write(blank, meter.total(), start, {**changes, "money": meter.timing().cost}, trial)
+            return self._write(blank, meter, start, changes, trial)
 
     def _write(
-        self, blank: Entry, usage: Usage, start: float, changes: dict[str, Any], trial: optuna.Trial | None = None
+        self, blank: Entry, meter: PurseMeter, start: float, changes: dict[str, Any], trial: optuna.Trial | None = None
     ) -> Entry:
-        seconds = round(time.perf_counter() - start, 4)
-        entry = blank.model_copy(update={"calls": usage.calls, "tokens": usage.tokens, "seconds": seconds, **changes})
+        entry = blank.model_copy(update={**_paid(meter, start), **changes})
         if entry.kind == "unfinished" and not entry.calls:
             return entry
         return self.ledger.record(entry, trial)
@@ -148,26 +150,16 @@ class Evaluator:
                 trace = getattr(prediction, "trace", None)
                 score, _ = self.objective.score(item.example, prediction)
             except (OutOfBudgetError, KeyboardInterrupt) as stop:
-                self._write(entry, meter.total(), start, {"kind": "unfinished", "error": str(stop) or "interrupted"})
+                self._write(entry, meter, start, {"kind": "unfinished", "error": str(stop) or "interrupted"})
                 raise
             except _BROKEN:
                 raise
             except Exception as error:
-                self._write(
-                    entry, meter.total(), start, {"kind": "unfinished", "error": f"{type(error).__name__}: {error}"}
-                )
+                told = f"{type(error).__name__}: {error}"
+                self._write(entry, meter, start, {"kind": "unfinished", "error": told})
                 return None
-            usage = meter.total()
-        entry = entry.model_copy(
-            update={
-                **_facts(prediction),
-                "score": score,
-                "calls": usage.calls,
-                "tokens": usage.tokens,
-                "money": meter.timing().cost,
-                "seconds": round(time.perf_counter() - start, 4),
-            }
-        )
+            paid = _paid(meter, start)
+        entry = entry.model_copy(update={**_facts(prediction), **paid, "score": score})
         if not isinstance(trace, Trace):
             self.ledger.record(entry.model_copy(update={"kind": "unfinished", "error": "the program leaves no trace"}))
             return None
@@ -190,6 +182,11 @@ def _rollout(program: dspy.Module, rollout: int) -> Iterator[dspy.Module]:
             predictor.lm = predictor.lm.copy(rollout_id=rollout)
     with dspy.context(lm=shared.copy(rollout_id=rollout) if shared is not None else None):
         yield copy
+
+
+def _paid(meter: PurseMeter, start: float) -> dict[str, Any]:
+    usage, seconds = meter.total(), round(time.perf_counter() - start, 4)
+    return {"calls": usage.calls, "tokens": usage.tokens, "money": meter.timing().cost, "seconds": seconds}
 
 
 def _facts(prediction: Any) -> dict[str, Any]:

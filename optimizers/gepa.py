@@ -1,27 +1,18 @@
-"""GEPA over whole recurrent walks: its reflection sees every step of a walk from the phase that is to be improved.
-
-dspy's own adapter shows GEPA one random call of a predictor in each sequence. This one shows, for each sequence, the
-walk as a whole and what the phase did at its turning points, with feedback step by step.
-"""
+"""GEPA over whole recurrent walks: its reflection sees every step of a walk from the phase that is to be improved."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import dspy
 from dspy.teleprompt import Teleprompter
-from gepa import EvaluationBatch
 from gepa import optimize as gepa_optimize
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.lm.embedded import EMBEDDED_MODEL
 from rnnprog.optimizers.candidate import Candidate, copy_program
-from rnnprog.optimizers.data import DataLike, Item, items_of, split
+from rnnprog.optimizers.data import DataLike, items_of, split
 from rnnprog.optimizers.ledger import Entry, Ledger
 from rnnprog.optimizers.objective import MetricLike, Objective
 from rnnprog.optimizers.parts import Instructions
@@ -29,77 +20,9 @@ from rnnprog.optimizers.rounds import Request
 from rnnprog.optimizers.space import phases_of
 from rnnprog.optimizers.spending import Budget, OutOfBudgetError, Purse
 from rnnprog.optimizers.stand_in import propose_orders
-from rnnprog.optimizers.trajectory import findings, tell_step, tell_walk, was_right
-from rnnprog.trace import StepRecord, Trace
+from rnnprog.optimizers.walk_adapter import BudgetReachedError, Texts, WalkAdapter
 
-__all__ = ["GepaTuner", "WalkAdapter"]
-
-Texts = dict[str, str]
-_SHOWN = 6  # steps of a walk shown for each phase
-
-
-class WalkAdapter:
-    """The seam between GEPA and a recurrent program; see ``gepa.core.adapter``.
-
-    Args:
-        student: the program.
-        objective: scores a walk; only its metric is used.
-        purse: pays for calls.
-        concurrency: sequences in flight.
-    """
-
-    def __init__(self, student: dspy.Module, objective: Objective, purse: Purse, concurrency: int = 8) -> None:
-        self.student, self.objective, self.purse, self.concurrency = student, objective, purse, concurrency
-        self.entries: list[Entry] = []
-        self.propose_new_texts: Any = None
-
-    def evaluate(self, batch: list[Item], candidate: Texts, capture_traces: bool = False) -> Any:
-        """Walk the sequences of a batch; a walk that breaks off scores 0 and says why."""
-        laid = Candidate(instructions=candidate)
-        program = laid.apply(self.student)
-        with ThreadPoolExecutor(max_workers=self.concurrency) as pool:
-            futures = [pool.submit(copy_context().run, self._walk, program, laid.digest, item) for item in batch]
-            try:
-                walked = [future.result() for future in futures]
-            except OutOfBudgetError as stop:
-                raise _BudgetReachedError(str(stop)) from stop  # an ordinary error, after which GEPA asks its stopper
-        return EvaluationBatch(
-            outputs=[prediction for prediction, _, _ in walked],
-            scores=[score for _, score, _ in walked],
-            trajectories=[(item, trace, score) for item, (_, score, trace) in zip(batch, walked, strict=True)]
-            if capture_traces
-            else None,
-        )
-
-    def _walk(self, program: dspy.Module, digest: str, item: Item) -> tuple[Any, float, Trace | str]:
-        entry = Entry(candidate=digest, sequence=item.id)
-        with self.purse.paying() as meter:
-            try:
-                prediction = program(**item.example.inputs())
-                score, _ = self.objective.score(item.example, prediction)
-                trace: Trace | str = getattr(prediction, "trace", None) or "the program leaves no trace"
-                changes: dict[str, Any] = {"score": score}
-            except OutOfBudgetError:
-                self._book(entry, meter.total(), {"kind": "unfinished"})
-                raise
-            except Exception as error:
-                # GEPA wants a number for every sequence; the error stands in the ledger and in the feedback.
-                prediction, score, trace = None, 0.0, f"{type(error).__name__}: {error}"
-                changes = {"error": trace}
-            self._book(entry, meter.total(), changes)
-        return prediction, score, trace
-
-    def _book(self, entry: Entry, usage: Any, changes: dict[str, Any]) -> None:
-        self.entries.append(entry.model_copy(update={"calls": usage.calls, "tokens": usage.tokens, **changes}))
-
-    def make_reflective_dataset(
-        self, candidate: Texts, eval_batch: Any, components_to_update: list[str]
-    ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """Return, for each phase, one record a sequence: the walk, what the phase did in it, and what came of it."""
-        return {
-            phase: [_record(phase, trace, score) for _, trace, score in eval_batch.trajectories or []]
-            for phase in components_to_update
-        }
+__all__ = ["GepaTuner"]
 
 
 class _OfflineWriter:
@@ -172,15 +95,20 @@ class GepaTuner(Teleprompter):
         Args:
             student: the program; it is not changed.
             trainset: sequences to reflect on.
-            teacher: not used; for the common interface.
+            teacher: for the common interface; GEPA writes no worked examples, so one is refused.
             valset: sequences to judge by; by default a part of the trainset.
 
         Returns:
             A new program with ``candidate_programs`` (best first), ``detailed_results`` (GEPA's own) and ``ledger``.
 
         Raises:
-            ConfigurationError: no model to reflect with.
+            ConfigurationError: no model to reflect with, or a teacher.
         """
+        if teacher is not None:
+            raise ConfigurationError(
+                "GEPA changes instructions only and has no use for a teacher; leave it out, or give it to OptunaTuner, "
+                "which cuts worked examples from its walks"
+            )
         train, val = split(items_of(trainset), None if valset is None else items_of(valset, "valset"))
         purse = Purse(self.budget)
         adapter = WalkAdapter(student, self.objective, purse, self.concurrency)
@@ -207,7 +135,7 @@ class GepaTuner(Teleprompter):
         )
         try:
             result = gepa_optimize(**arguments)
-        except _BudgetReachedError as stop:
+        except BudgetReachedError as stop:
             raise ConfigurationError(
                 f"{stop}, before the student itself was judged on the valset; raise the budget or shorten the valset"
             ) from stop
@@ -239,16 +167,11 @@ class _Asking:
             try:
                 said = self.lm(text)[0]
             except OutOfBudgetError as stop:
-                raise _BudgetReachedError(str(stop)) from stop
-            usage = meter.total()
-        self.adapter.entries.append(
-            Entry(kind="proposal", candidate="reflection", sequence="", calls=usage.calls, tokens=usage.tokens)
-        )
+                raise BudgetReachedError(str(stop)) from stop
+            usage, money = meter.total(), meter.timing().cost
+        paid = {"calls": usage.calls, "tokens": usage.tokens, "money": money}
+        self.adapter.entries.append(Entry(kind="proposal", candidate="reflection", sequence="", **paid))
         return said if isinstance(said, str) else str(said.get("text", ""))
-
-
-class _BudgetReachedError(RuntimeError):
-    """The budget is spent in the middle of a batch."""
 
 
 class _Stopper:
@@ -263,40 +186,3 @@ class _Stopper:
 class _Quiet:
     def log(self, message: str) -> None:
         """Say nothing; the results hold all of it."""
-
-
-def _record(phase: str, trace: Trace | str, score: float) -> dict[str, Any]:
-    if isinstance(trace, str):
-        return {"Inputs": {}, "Generated Outputs": "", "Feedback": f"The walk broke off: {trace}"}
-    short = phase.rpartition(".")[2]
-    steps = _steps_to_show(trace)
-    return {
-        "Inputs": {"walk": tell_walk(trace, score, budget=3000)},
-        "Generated Outputs": {f"step {t}": _output(short, trace.records[t]) for t in steps},
-        "Feedback": "\n".join([_summary(trace, score), *(_feedback(trace, t) for t in steps)]),
-    }
-
-
-def _steps_to_show(trace: Trace) -> list[int]:
-    found = findings(trace)
-    turning = [t for t in (found.first_error, *found.recovered, *found.repeated) if t is not None]
-    return sorted(set(turning[:_SHOWN]) or set(range(min(2, len(trace)))))
-
-
-def _output(phase: str, record: StepRecord) -> str:
-    update = record.updates[-1] if record.updates else None
-    if phase == "reflector":
-        return json.dumps(update.critique if update else None, ensure_ascii=False)
-    if phase == "rewriter":
-        return "" if update is None else f"{update.operation}, {update.tokens} tokens"
-    return json.dumps(record.prediction, ensure_ascii=False)
-
-
-def _summary(trace: Trace, score: float) -> str:
-    found = findings(trace)
-    return f"Score {score:.3f}: {found.right} of {found.steps} steps right, first error at step {found.first_error}."
-
-
-def _feedback(trace: Trace, t: int) -> str:
-    verdict = {True: "was right", False: "was wrong", None: "could not be judged"}[was_right(trace.records[t])]
-    return f"Step {t} {verdict}.\n{tell_step(trace, t)}"

@@ -31,7 +31,9 @@ from rnnprog.optimizers.schedule import Schedule
 from rnnprog.optimizers.search import Progress, Search
 from rnnprog.optimizers.space import Space, default_space
 from rnnprog.optimizers.spending import Budget, Purse
-from rnnprog.optimizers.storage import StorageLike, open_storage, open_study
+from rnnprog.optimizers.storage import StorageError, StorageLike, open_storage, storage_errors, why
+from rnnprog.optimizers.study import open_study
+from rnnprog.optimizers.teacher import Teacher, state_digest, teacher_of
 from rnnprog.optimizers.workers import Worker
 
 __all__ = ["OptunaTuner"]
@@ -54,7 +56,8 @@ class OptunaTuner(Teleprompter):
             ``folder``.
         study_name: of the study; a study of another space, metric or data under this name is refused.
         **options: ``folder`` (for journal, compiled program and artifacts; by default ``runs/tune/STUDY``; ``None``
-            writes no files), ``sampler`` (an Optuna sampler, or a function from seed to sampler), ``pruner``
+            writes no files), ``sampler`` (an Optuna sampler, or a function from seed to sampler; by
+            default :class:`~rnnprog.optimizers.ClimbingSampler`, for several objectives TPE), ``pruner``
             (``"paired"``, ``"halving"``, ``"none"`` or an Optuna pruner), ``proposer``, ``prompt_model`` (writes
             proposals; by default the student's model), ``models`` (by name, for :class:`Model` parts),
             ``on_progress``.
@@ -121,7 +124,8 @@ class OptunaTuner(Teleprompter):
         Args:
             student: the program; it is not changed.
             trainset: sequences that proposals are written from.
-            teacher: walks the training sequences for demos and memories in the student's stead.
+            teacher: a program for the same task, such as the student with a stronger model; worked examples are cut
+                from its walks over the training sequences instead of the student's own.
             valset: sequences that candidates are judged on; by default a part of the trainset.
             trials: overrides the schedule's number of trials.
             budget: overrides the tuner's budget.
@@ -134,19 +138,21 @@ class OptunaTuner(Teleprompter):
             ConfigurationError: a budget below one evaluation, a study about something else, unusable arguments.
             DataError: unusable sequences.
             LMUnavailableError: no model.
-            StorageError: the storage cannot be opened.
+            StorageError: the storage cannot be opened, or is gone before the first trial is done.
         """
-        if teacher is not None:
-            warnings.warn("a teacher is not used: proposals come from the student's own walks", stacklevel=2)
+        taught = teacher_of(teacher, student)
         read = items_of(trainset)
         train, val = split(read, None if valset is None else items_of(valset, "valset"))
         schedule = self.schedule if trials is None else self.schedule.model_copy(update={"trials": trials})
         limits = budget or self.budget
         space = self.space or default_space(student, proposals=schedule.proposals)
         self._check_budget(limits, student, val)
-        search = self._search(student, space, schedule, limits, train, val)
-        with search.board.worker.working():
-            search.run()
+        try:
+            search = self._search(student, space, schedule, limits, train, val, taught)
+            with search.board.worker.working():
+                search.run()
+        except storage_errors() as error:
+            raise StorageError(f"the storage of study {self.study_name!r} does not answer: {why(error)}") from error
         return Results(search, self.folder).program()
 
     def estimate(self, student: dspy.Module, *, trainset: DataLike, valset: DataLike | None = None) -> Estimate:
@@ -163,6 +169,7 @@ class OptunaTuner(Teleprompter):
         limits: Budget,
         train: tuple[Item, ...],
         val: tuple[Item, ...],
+        teacher: Teacher | None,
     ) -> Search:
         pruner = make_pruner(self.pruner if self.objective.single else "none", len(val))
         storage = open_storage(self.storage, self.folder)
@@ -170,8 +177,9 @@ class OptunaTuner(Teleprompter):
             "space": space.digest,
             "objective": json.dumps(self.objective.describe(), sort_keys=True),
             "sequences": fingerprint(val),
-            "student": _state_digest(student),
+            "student": state_digest(student),
             "seed": schedule.seed,
+            **({} if teacher is None else {"teacher": teacher.digest}),
         }
         study = open_study(storage, self.study_name, self.objective.directions, pruner, identity)
         with warnings.catch_warnings():
@@ -195,6 +203,7 @@ class OptunaTuner(Teleprompter):
             walks=schedule.walks,
             seed=schedule.seed,
             models=self.models,
+            teacher=teacher,
         )
         return Search(
             study=study,
@@ -244,13 +253,3 @@ def _model_of(student: dspy.Module) -> dspy.LM | None:
         if predictor.lm is not None:
             return predictor.lm
     return dspy.settings.lm
-
-
-def _state_digest(student: dspy.Module) -> str:
-    import hashlib
-
-    state = student.dump_state()
-    for value in state.values():
-        if isinstance(value, dict):
-            value.pop("lm", None)  # another model is a reason to go on comparing, not another study
-    return hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -97,9 +97,9 @@ class Board:
         found: dict[str, JsonValue] | None = self._attributes().get(f"{_ROUND}{number}")
         return found
 
-    def close_round(self, number: int, trials: list[dict[str, Any]], rejected: list[str]) -> None:
-        """Say that a round is over, and which trials it asks for."""
-        data: Any = {"trials": trials, "rejected": rejected}
+    def close_round(self, number: int, rejected: list[str]) -> None:
+        """Say that a round is over, and what was refused."""
+        data: Any = {"rejected": rejected}
         self.study._storage.set_study_system_attr(self.study._study_id, f"{_ROUND}{number}", data)
 
     def held_by_other(self, place: int) -> bool:

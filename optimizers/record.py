@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import dspy
 import optuna
 from optuna.trial import TrialState
 
+from rnnprog.optimizers.differences import text_diff
 from rnnprog.optimizers.ledger import StudyLedger
 from rnnprog.optimizers.objective import MEASURES, Objective
+from rnnprog.optimizers.options import BASE
 from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY
 from rnnprog.optimizers.pruning import PRUNED_AFTER
 from rnnprog.optimizers.ranking import front, ranked
+from rnnprog.optimizers.space import Space, phases_of
 
 __all__ = ["record_of", "write_record"]
 
@@ -21,13 +25,21 @@ FORMAT = 1
 _LEAST_TRIALS = 5  # below this many a share of variance means nothing
 
 
-def record_of(study: optuna.Study, objective: Objective, sequences: list[str] | None = None) -> dict[str, Any]:
+def record_of(
+    study: optuna.Study,
+    objective: Objective,
+    sequences: list[str] | None = None,
+    student: dspy.Module | None = None,
+    space: Space | None = None,
+) -> dict[str, Any]:
     """Return a study as JSON: trials with scores by sequence, options with lineage, the ledger's sums, the front.
 
     Args:
         study: the study.
         objective: what it was judged by.
         sequences: ids of the sequences, in the order of the steps that trials report.
+        student: the program that the options are laid over, for telling what each option changes in it.
+        space: has the user's own options.
     """
     ledger = StudyLedger(study).refresh()
     by_trial: dict[int, dict[str, int]] = {}
@@ -53,7 +65,7 @@ def record_of(study: optuna.Study, objective: Objective, sequences: list[str] | 
             {**_trial(trial), "paid": by_trial.get(trial.number, {"calls": 0, "tokens": 0})}
             for trial in study.get_trials(deepcopy=False)
         ],
-        "options": [v for k, v in sorted(study.user_attrs.items()) if k.startswith("option:")],
+        "options": _options(study, student, space),
         "sequences": sequences or [],
         "spent": spent,
         "best": best[0].number if best else None,
@@ -70,6 +82,21 @@ def write_record(record: dict[str, Any], path: str | Path) -> Path:
     partial.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
     partial.replace(path)
     return path
+
+
+def _options(study: optuna.Study, student: dspy.Module | None, space: Space | None) -> list[dict[str, Any]]:
+    """Return all options but the student's, each instruction with what it changes in the one it came from."""
+    given = space.start().options if space is not None else ()
+    options = [option.model_dump(mode="json") for option in given if option.label != BASE]
+    options += [dict(v) for k, v in sorted(study.user_attrs.items()) if k.startswith("option:")]
+    texts = {(option["part"], option["label"]): option["value"] for option in options}
+    for phase, predictor in (phases_of(student) if student is not None else {}).items():
+        texts[f"{phase}.instruction", BASE] = predictor.signature.instructions
+    for option in options:
+        parent = texts.get((option["part"], (option["parents"] or [BASE])[0]))
+        if isinstance(parent, str) and isinstance(option["value"], str):
+            option["diff"] = text_diff(parent, option["value"])
+    return options
 
 
 def _trial(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:

@@ -100,5 +100,7 @@ class Results:
             return
         partial.replace(self.folder / "program.json")
         with contextlib.suppress(*storage_errors()):  # the record can be written again from the study
-            record = record_of(self.search.study, self.search.objective, [item.id for item in self.search.valset])
+            sequences = [item.id for item in self.search.valset]
+            search = self.search
+            record = record_of(search.study, search.objective, sequences, search.student, search.space)
             write_record({**record, "stopped": self.search.stopped}, self.folder / "tuning.json")

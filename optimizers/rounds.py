@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any, Protocol
 
 import dspy
+from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.data import Item
@@ -16,11 +16,12 @@ from rnnprog.optimizers.evaluation import Evaluator
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import BASE, Option, Pool
-from rnnprog.optimizers.parts import Slotted
-from rnnprog.optimizers.plan import Board
+from rnnprog.optimizers.parts import Demos, Slotted
+from rnnprog.optimizers.plan import Board, places_of
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.sampling import derive_seed
 from rnnprog.optimizers.space import Space
+from rnnprog.optimizers.teacher import Teacher
 from rnnprog.trace import Trace
 
 __all__ = ["Proposer", "Request", "Rounds", "Walked"]
@@ -51,9 +52,10 @@ class Request:
         round: number of the round, from 0.
         program: the best program so far; what is improved on.
         base: the candidate behind it.
-        walks: its walks over training sequences, best first.
+        walks: its walks over training sequences, best first; for worked examples those of the teacher, if there is one.
         tried: options of this part that were tried, with the best score each was part of.
         seed: for everything random.
+        student: the program as it came; ``None`` where that is not known.
     """
 
     part: Any
@@ -64,6 +66,7 @@ class Request:
     walks: tuple[Walked, ...]
     tried: tuple[tuple[Option, float | None], ...]
     seed: int
+    student: dspy.Module | None = None
 
 
 class Proposer(Protocol):
@@ -93,6 +96,7 @@ class Rounds:
         walks: training sequences walked in each round.
         seed: for choosing them.
         models: models by name.
+        teacher: walks the training sequences for worked examples in the student's stead.
     """
 
     proposer: Proposer
@@ -107,6 +111,7 @@ class Rounds:
     walks: int = 4
     seed: int = 0
     models: Mapping[str, dspy.LM] = field(default_factory=dict)
+    teacher: Teacher | None = None
 
     def place(self, number: int, given: int) -> int:
         """Return the place of the trial before which a round is held."""
@@ -119,22 +124,27 @@ class Rounds:
         return [number for number in range(self.count) if self.place(number, given) <= place]
 
     def asked_for(self, place: int, given: int) -> dict[str, Any]:
-        """Return the choices that the latest round wants tried at ``place``, if any.
+        """Return the choices to try at ``place``, if there is a proposal that no trial has had yet.
 
-        Each new option is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
+        Each proposal is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
         Places beyond are left to the sampler, which combines.
         """
-        for number in reversed(self.due(place, given)):
-            held = self.board.round(number) or {}
-            trials: Any = held.get("trials") or []
-            offset = place - self.place(number, given)
-            return {**self._best_params(), **trials[offset]} if offset < len(trials) else {}
-        return {}
+        if not self.due(place, given):
+            return {}
+        trials = self.board.trials()
+        places = places_of(trials)
+        tried = {item for trial in trials if _counts(trial) for item in trial.params.items()}
+        options = _in_turn(self.board.pool(self.space.start()).options)
+        left = [option for option in options if (option.part, option.label) not in tried]
+        # Other workers that are about to choose take theirs first, in the order of places.
+        ahead = sum(t.state == TrialState.RUNNING and not t.params and places[t.number] < place for t in trials)
+        return {**self.best_params(), left[ahead].part: left[ahead].label} if ahead < len(left) else {}
 
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
         """Hold a round: walk, have options written, publish them, say which trials to make of them."""
         program = best.apply(self.student, self.models)
-        walked = self._walk(program, best, number)
+        walked = self._walk(program, best.digest, number)
+        taught = walked if self.teacher is None else self._walk(self.teacher.program, self.teacher.digest, number)
         rejected: list[str] = []
         for part in self.space.parts:
             labels = self._share(part, number, pool) if isinstance(part, Slotted) else ()
@@ -142,20 +152,20 @@ class Rounds:
                 continue
             seed = derive_seed(self.seed, "proposals", number, part.name)
             tried = self._tried(pool, part.name)
-            request = Request(part, labels, number, program, best, walked, tried, seed)
+            seen = taught if isinstance(part, Demos) else walked
+            request = Request(part, labels, number, program, best, seen, tried, seed, self.student)
             options, refused = self._ask(request, best.digest)
             rejected += refused
             for option in options:
                 self.board.publish(option)
-        new = [o for o in self.board.pool(pool).options if o.origin == "proposed" and o.round == number]
-        self.board.close_round(number, _in_turn(new), rejected)
+        self.board.close_round(number, rejected)
 
-    def _walk(self, program: dspy.Module, best: Candidate, number: int) -> tuple[Walked, ...]:
+    def _walk(self, program: dspy.Module, digest: str, number: int) -> tuple[Walked, ...]:
         items = list(self.trainset)
         random.Random(derive_seed(self.seed, "walks", number)).shuffle(items)
         walked = []
         for item in items[: self.walks]:
-            made = self.evaluator.walk(program, best.digest, item)
+            made = self.evaluator.walk(program, digest, item)
             if made is not None:
                 entry, trace = made
                 walked.append(Walked(item, entry.score or 0.0, trace))
@@ -200,17 +210,25 @@ class Rounds:
                 best.setdefault(label, trial.user_attrs["measures"]["score"])
         return tuple((option, best.get(option.label)) for option in pool.of(part))
 
-    def _best_params(self) -> dict[str, Any]:
+    def best_params(self) -> dict[str, Any]:
+        """Return the choices of the best candidate so far; the student's own before the first."""
         best = ranked(self.board.trials(), self.objective)
         if best:
             return dict(best[0].params)
         return {part.name: BASE for part in self.space.parts if isinstance(part, Slotted)}
 
 
-def _in_turn(new: list[Option]) -> list[dict[str, str]]:
-    """Return one change for each new option, the parts taking turns."""
-    by_part: dict[str, list[Option]] = {}
-    for option in new:
-        by_part.setdefault(option.part, []).append(option)
-    turns = zip_longest(*by_part.values())
-    return [{option.part: option.label} for turn in turns for option in turn if option is not None]
+def _counts(trial: FrozenTrial) -> bool:
+    """Return whether a trial tries its options: one that was killed or interrupted is drawn again."""
+    return trial.state in (TrialState.COMPLETE, TrialState.RUNNING) or "error" in trial.user_attrs
+
+
+def _in_turn(options: Sequence[Option]) -> list[Option]:
+    """Return the proposals, round by round, the parts taking turns."""
+    turns: dict[tuple[int, str], int] = {}
+    rows = []
+    for option in options:
+        if option.origin == "proposed":
+            turn = turns[option.round, option.part] = turns.get((option.round, option.part), -1) + 1
+            rows.append((option.round, turn, option))
+    return [option for _, _, option in sorted(rows, key=lambda row: row[:2])]

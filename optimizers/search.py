@@ -20,6 +20,7 @@ from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.dashboard import annotate_trial
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.evaluation import Evaluator, Job
+from rnnprog.optimizers.fitting import Fitting
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
@@ -30,7 +31,7 @@ from rnnprog.optimizers.rounds import Rounds
 from rnnprog.optimizers.sampling import Masked, SamplerLike, derive_seed, make_sampler
 from rnnprog.optimizers.space import Space
 from rnnprog.optimizers.spending import OutOfBudgetError, Spent
-from rnnprog.optimizers.storage import StorageError, storage_errors
+from rnnprog.optimizers.storage import StorageError, storage_errors, why
 from rnnprog.optimizers.workers import WORKER
 
 __all__ = ["Outcome", "Progress", "Search"]
@@ -122,8 +123,8 @@ class Search:
             self.stopped = "interrupted"
         except _NOT_OURS as error:
             if not self.outcomes:
-                raise StorageError(f"the storage does not answer: {type(error).__name__}: {error}") from error
-            self.stopped = f"the storage is gone: {type(error).__name__}: {error}"
+                raise StorageError(f"the storage does not answer: {why(error)}") from error
+            self.stopped = f"the storage is gone: {why(error)}"
             warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=2)
             return
         self._progress("done")
@@ -182,8 +183,8 @@ class Search:
         fixed = self._fixed(place)
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
-        inner = make_sampler(self.sampler, seed, startup)
-        self.study.sampler = Masked(inner, empty, seed, fixed)
+        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty)
+        self.study.sampler = Masked(inner, empty, seed, fixed, Fitting(self.space, pool, self.student).unfit)
         candidate = self.space.suggest(trial, pool)
         if place == 0:
             candidate = Candidate(options=candidate.options)  # the student as it is, whatever the ranges can express
@@ -195,7 +196,9 @@ class Search:
 
     def _fixed(self, place: int) -> dict[str, Any]:
         if place < len(self._given):
-            return self._given[place]
+            base = self._given[0]
+            change = {name: value for name, value in self._given[place].items() if value != base[name]}
+            return {**base, **self.rounds.best_params(), **change} if change else base
         return self.rounds.asked_for(place, len(self._given))
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
@@ -298,7 +301,9 @@ class Search:
         trials = self.board.trials()
         best = self.best_trial(trials)
         return Progress(
-            trials=sum(trial.state.is_finished() and RETRY not in trial.user_attrs for trial in trials),
+            trials=sum(
+                trial.state.is_finished() and not {RETRY, DUPLICATE} & trial.user_attrs.keys() for trial in trials
+            ),
             wanted=self.trials,
             pruned=sum(PRUNED_AFTER in trial.user_attrs for trial in trials),
             failed=sum("error" in trial.user_attrs for trial in trials),

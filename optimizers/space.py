@@ -12,7 +12,7 @@ from pydantic import JsonValue, model_validator
 from rnnprog.cells.reflective import ReflectiveSettings
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import Value
-from rnnprog.optimizers.candidate import Candidate, cells_of
+from rnnprog.optimizers.candidate import Candidate, cells_of, read_memory
 from rnnprog.optimizers.options import BASE, Option, Pool
 from rnnprog.optimizers.parts import (
     Demos,
@@ -25,6 +25,7 @@ from rnnprog.optimizers.parts import (
     Temperature,
     plain,
 )
+from rnnprog.schema import MemorySchema
 
 __all__ = ["Space", "default_space", "phases_of"]
 
@@ -63,6 +64,13 @@ class Space(Value):
     def names(self) -> tuple[str, ...]:
         """Names of the parts, in order."""
         return tuple(part.name for part in self.parts)
+
+    @property
+    def _asked(self) -> tuple[Part, ...]:
+        """The parts in the order in which a trial is asked: what is bound to layout and budget comes after them."""
+        needed = {name for part in self.parts for name in part.when}
+        late = [part for part in self.parts if isinstance(part, (Demos, StartMemory)) and part.name not in needed]
+        return (*(part for part in self.parts if part not in late), *late)
 
     @property
     def digest(self) -> str:
@@ -111,6 +119,8 @@ class Space(Value):
     def first(self, student: dspy.Module) -> list[dict[str, Any]]:
         """Return the choices to try before any others: the student as it is, then each of the user's own options.
 
+        The search lays each option over the best candidate of that moment.
+
         Args:
             student: tells the present settings.
         """
@@ -123,18 +133,27 @@ class Space(Value):
             else:
                 base[part.name] = part.nearest(_present(student, part))
         given = [
-            {**base, part.name: option.label}
+            {**base, **self._home(option), part.name: option.label}
             for part in self.parts
             if isinstance(part, Slotted)
             for option in part.given()
         ]
         return [base, *given]
 
+    def _home(self, option: Option) -> dict[str, Any]:
+        """Return the layout that one of the user's start memories is written under, where there is a choice."""
+        for part in self.parts:
+            if option.part == "start_memory" and isinstance(part, Setting) and part.setting == "layout":
+                for value in part.values:
+                    if read_memory(plain(option.value), MemorySchema.model_validate(value)) is not None:
+                        return {part.name: plain(value)}
+        return {}
+
     def suggest(self, trial: BaseTrial, pool: Pool) -> Candidate:
         """Ask a trial for every part that matters, in order, and return what it chose."""
         chosen: dict[str, JsonValue] = {}
         candidate = Candidate()
-        for part in self.parts:
+        for part in self._asked:
             if not _matters(part, chosen):
                 continue
             if isinstance(part, Slotted):

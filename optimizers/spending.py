@@ -31,7 +31,8 @@ class Budget(Value):
     Attributes:
         calls: model calls; answers from dspy's cache count as well.
         tokens: prompt and completion tokens together.
-        money: in the currency of the provider's price list; needs models whose price is known.
+        money: in the currency of the provider's price list. dspy must know the price of every model that is called: at
+            the first call of unknown price the search ends, since such a limit could not be kept.
         minutes: of wall time, in this process, from the start of ``compile``.
     """
 
@@ -80,6 +81,7 @@ class Purse:
         self._start = time.monotonic()
         self._lock = threading.Lock()
         self._gate = _Gate(self)
+        self._stopped = ""
 
     @property
     def spent(self) -> Spent:
@@ -90,6 +92,8 @@ class Purse:
     @property
     def exhausted(self) -> str:
         """Which limit is reached, in words; empty if none is."""
+        if self._stopped:
+            return self._stopped
         limits = self.budget
         if limits.calls is not None and self._calls >= limits.calls:
             return f"{self._calls} of {limits.calls} calls"
@@ -114,10 +118,19 @@ class Purse:
             self._calls += 1
 
     def pay(self, tokens: int, money: float | None) -> None:
-        """Count what a call used."""
+        """Count what a call used; ``money`` is ``None`` where the price is not known."""
         with self._lock:
             self._tokens += tokens
             self._money += money or 0.0
+            if money is None and self.budget.money is not None:
+                self._stopped = (
+                    "the price of a call is not known, so no limit on money can be kept; limit calls or tokens"
+                )
+
+    def stop(self, reason: str) -> None:
+        """Let no further call pass, so that walks in flight end at once."""
+        with self._lock:
+            self._stopped = reason
 
     def learn(self, others: Spent) -> None:
         """Take over what the whole study has spent, where other workers have spent more than was known here."""
@@ -146,7 +159,7 @@ class PurseMeter(Meter):
     def book(self, prompt: int, completion: int, *, cached: bool = False, cost: float | None = None) -> None:
         """Book one call, and pay for it."""
         super().book(prompt, completion, cached=cached, cost=cost)
-        self._purse.pay(prompt + completion, None if cached else cost)
+        self._purse.pay(prompt + completion, 0.0 if cached else cost)
 
     def total(self) -> Usage:
         """Return all calls and tokens booked since the last reading."""

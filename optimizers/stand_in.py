@@ -26,15 +26,19 @@ ORDERS: dict[str, dict[str, str]] = {
         "pairs": "Combine conditions where two of them together decide.",
         "brief": "Be brief.",
     },
+    "reflector": {
+        "doubt": "Say whether the notes still hold.",
+        "outcome_only": "Say only what the outcome was.",
+    },
     "predictor": {
         "rules_first": "Trust the rules over the counts.",
         "errors_first": "Trust the recent errors more than old counts.",
         "hedge": "Hedge where the notes are thin.",
     },
 }
-"""Sentences by phase and order; the stand-in obeys no orders in its reflection."""
+"""Sentences by phase and order."""
 
-_OPPOSED = {"recent": "lasting", "lasting": "recent"}
+_OPPOSED = {"recent": "lasting", "lasting": "recent", "doubt": "outcome_only", "outcome_only": "doubt"}
 
 
 def propose_orders(request: Request) -> tuple[list[Option], list[str]]:
@@ -81,9 +85,11 @@ def _reasons(found: list[Findings]) -> dict[str, str]:
         return reasons
     reasons["counts"] = reasons["conditions"] = "the notes decide, and there are errors"
     if sum(len(f.repeated) for f in found) > errors / 3 or sum(f.late_errors for f in found) > len(found) / 2:
-        reasons["recent"] = reasons["errors_first"] = "errors come in runs or late: what held before may hold no longer"
+        reasons["recent"] = reasons["doubt"] = reasons["errors_first"] = (
+            "errors come in runs or late: what held before may hold no longer"
+        )
     if sum(len(f.lost) for f in found) > sum(f.steps for f in found) / 4:
         reasons["lasting"] = "rewrites lose many notes"
     if sum(f.over_budget for f in found):
-        reasons["brief"] = "rewrites run over the budget"
+        reasons["brief"] = reasons["outcome_only"] = "rewrites run over the budget"
     return reasons

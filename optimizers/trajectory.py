@@ -146,7 +146,7 @@ def tell_step(trace: Trace, t: int) -> str:
             lines.append(f"critique: {_short(as_text(update.critique))}")
         removed, added = _changes(trace, record, update.carry)
         lines += [f"note lost: {_short(item)}" for item in removed] + [f"note added: {_short(item)}" for item in added]
-        if update.operation != "rewrite":
+        if update.operation not in ("rewrite", "edit"):
             lines.append(f"update: {update.operation}")
     return "\n".join(lines)
 

@@ -21,6 +21,7 @@ from dspy.dsp.utils.settings import main_thread_config
 from rnnprog.effects import drive
 from rnnprog.errors import DataError, LMUnavailableError, RnnprogError, StepFailedError
 from rnnprog.lm.meter import Listener
+from rnnprog.lm.prices import Prices
 from rnnprog.module import RecurrentModule
 from rnnprog.state import State
 from rnnprog.steps import as_steps
@@ -51,6 +52,7 @@ class Job:
         sequence: what to walk.
         state: where to start; a fresh carry if left out.
         listeners: hear, and may refuse, the calls of this walk.
+        prices: prices of models that stand above those of dspy's list.
         on_record: called with each step, from the worker thread.
         on_done: called with the finished or broken-off job, from the worker thread.
         description: what walks, as JSON; the program's own description if left out.
@@ -64,6 +66,7 @@ class Job:
     sequence: Series
     state: State | None = None
     listeners: tuple[Listener, ...] = ()
+    prices: Prices = field(default_factory=dict)
     on_record: Callable[[StepRecord], None] = lambda _record: None
     on_done: Callable[[Job], None] = lambda _job: None
     description: Fields = field(default_factory=dict)
@@ -86,7 +89,7 @@ class Job:
         """Return the walk that this job is about to make."""
         program = self.program
         walk = program.walk(self.state if self.state is not None else program.initial(self.sequence.id))
-        walk.meter.listeners = self.listeners
+        walk.meter.listeners, walk.meter.prices = self.listeners, self.prices
         return walk
 
 

@@ -34,6 +34,7 @@ class Judgement(Value):
         faults: what was wrong with each attempt that failed.
         attempts: how often the judge was asked.
         usage: calls and tokens that this judgement took when it was made.
+        usd: money that it took then, as far as prices are known.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Judgement(Value):
     faults: tuple[str, ...] = ()
     attempts: int = 1
     usage: Usage = Usage()
+    usd: float | None = None
 
     @model_validator(mode="after")
     def _scored_or_not(self) -> Judgement:
@@ -94,6 +96,17 @@ class Judged(Value):
     def refusals(self) -> int:
         """Number of steps that were put before the judge and got no score."""
         return sum(count for name, count in self.counts.items() if name not in ("scored", "not judged"))
+
+    @property
+    def spent(self) -> Usage:
+        """Calls and tokens of all these judgements, whenever they were made."""
+        return sum((judgement.usage for judgement in self.judgements.values()), Usage())
+
+    @property
+    def usd(self) -> float | None:
+        """Money of all these judgements, whenever they were made, as far as prices are known."""
+        known = [judgement.usd for judgement in self.judgements.values() if judgement.usd is not None]
+        return sum(known) if known else None
 
 
 def judged_metric(judged: Judged) -> Metric:

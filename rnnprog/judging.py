@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,41 +17,40 @@ from pathlib import Path
 from typing import Any
 
 import dspy
-from pydantic import ValidationError
 
 from rnnprog.attempt import attempt
 from rnnprog.effects import Call, Effects, adrive, drive
 from rnnprog.errors import ConfigurationError
 from rnnprog.judgements import Judged, Judgement, JudgementFile
 from rnnprog.lm.formatting import thrifty
-from rnnprog.lm.meter import Meter
+from rnnprog.lm.meter import Listener, Meter
+from rnnprog.lm.prices import Prices
 from rnnprog.lm.verbatim import Verbatim
 from rnnprog.memory import neutralise, well_formed
 from rnnprog.metrics import Source
 from rnnprog.metrics.metric import cases, traces_of
-from rnnprog.rubric import Kind, Question, Rubric, Truth, read_verdict
+from rnnprog.rubric import Kind, Question, Rubric, read_verdict
 from rnnprog.signatures import ScoreAlignment, ScoreMatch
 from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.trace import Timing, Usage
 
-__all__ = ["ajudge_steps", "judge_steps"]
+__all__ = ["ajudge_steps", "judge_name", "judge_steps"]
 
 PHASE = "scorer"
 _ATTEMPTS = 2
 _HISTORY = 200  # entries that dspy keeps of the calls made here
-_ASKED = {"match": ScoreMatch, "alignment": ScoreAlignment}
+_ASKED: dict[Kind, type[dspy.Signature]] = {"match": ScoreMatch, "alignment": ScoreAlignment}
 
 
 def judge_steps(
     source: Source,
     lm: dspy.LM,
-    kind: Kind = "match",
+    rubric: Rubric | None = None,
     *,
-    field: str | None = None,
-    top_k: int | None = None,
-    truth: Truth = "any",
     concurrency: int = 8,
     store: str | Path | None = None,
+    listeners: Sequence[Listener] = (),
+    prices: Prices | None = None,
 ) -> Judged:
     r"""Put finished predictions before a judge: one call a step, a second one where its final line cannot be read.
 
@@ -63,15 +62,14 @@ def judge_steps(
     Args:
         source: a result, a trace, or the traces of all arms that are to be compared.
         lm: the judge; it should not be the model that is judged.
-        kind: ``match`` (right or wrong) or ``alignment`` (percent).
-        field: the output to look at; all of them if left out.
-        top_k: the first so many entries of a ranked answer count; 1 is the primary answer.
-        truth: with ``top_k``: whether ``any`` of several true things may be matched, or only the ``first``.
+        rubric: what is decided, and on which part of a step; by default whether all outputs match.
         concurrency: calls in flight, each in a thread.
         store: JSON lines file; judgements found there are not paid for again, new ones are added as they are made.
+        listeners: hear, and may refuse, the judge's calls.
+        prices: stated prices, above those of dspy's list.
 
     Raises:
-        ConfigurationError: settings that do not go together, or a task with several outputs where one must be named.
+        ConfigurationError: a task with several outputs where one must be named.
         LMUnavailableError: the judge refuses credentials or settings; what was judged until then is in the store.
 
     Example:
@@ -84,7 +82,7 @@ def judge_steps(
         (1.0, 0, 1)
     """
     _check(concurrency)
-    bench = _Bench(source, lm, _rubric(kind, field, top_k, truth), store)
+    bench = _Bench(source, lm, rubric or Rubric(), store, tuple(listeners), prices or {})
     pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="rnnprog-judge")
     try:
         waiting = [pool.submit(contextvars.copy_context().run, bench.rule, asked) for asked in bench.open]
@@ -98,17 +96,14 @@ def judge_steps(
 async def ajudge_steps(
     source: Source,
     lm: dspy.LM,
-    kind: Kind = "match",
+    rubric: Rubric | None = None,
     *,
-    field: str | None = None,
-    top_k: int | None = None,
-    truth: Truth = "any",
     concurrency: int = 8,
     store: str | Path | None = None,
 ) -> Judged:
     """Put finished predictions before a judge, awaiting it; see :func:`judge_steps`."""
     _check(concurrency)
-    bench = _Bench(source, lm, _rubric(kind, field, top_k, truth), store)
+    bench = _Bench(source, lm, rubric or Rubric(), store)
     room = asyncio.Semaphore(concurrency)
 
     async def one(asked: Question) -> None:
@@ -125,6 +120,13 @@ async def ajudge_steps(
     return bench.judged()
 
 
+def judge_name(lm: dspy.LM, kind: Kind) -> str:
+    """Name a judge by its model, its temperature and its words: another one's verdicts are not its own."""
+    words = hashlib.sha256(_ASKED[kind].instructions.encode()).hexdigest()[:8]
+    settings = getattr(lm, "kwargs", {})
+    return f"{getattr(lm, 'model', '')} temperature={settings.get('temperature')} words={words}"
+
+
 @dataclass
 class _Said:
     """What one question has brought so far."""
@@ -137,10 +139,19 @@ class _Said:
 class _Bench:
     """One sitting of a judge: the questions, what is known already, and what is said now."""
 
-    def __init__(self, source: Source, lm: dspy.LM, rubric: Rubric, store: str | Path | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        lm: dspy.LM,
+        rubric: Rubric,
+        store: str | Path | None,
+        listeners: tuple[Listener, ...] = (),
+        prices: Prices | None = None,
+    ) -> None:
         self.rubric, self.lm = rubric, lm
+        self.listeners, self.prices = listeners, prices or {}
         self.predict = dspy.Predict(_ASKED[rubric.kind])
-        self.file = None if store is None else JudgementFile(store, _name(lm, self.predict))
+        self.file = None if store is None else JudgementFile(store, judge_name(lm, rubric.kind))
         traces = list(traces_of(source))
         asked = [rubric.question(case) for case in cases(traces)]
         ids = [record.id for trace in traces for record in trace.records]
@@ -158,6 +169,7 @@ class _Bench:
         if self._broken:
             return
         said = _Said()
+        said.meter.listeners, said.meter.prices = self.listeners, self.prices
         try:
             with self._sitting(), thrifty(), said.meter.listening():
                 judgement = drive(self._ruling(asked, said), said.meter.booking)
@@ -213,8 +225,9 @@ class _Bench:
 
     def _keep(self, judgement: Judgement, said: _Said) -> None:
         usage = sum(said.meter.take().values(), Usage())
-        judgement = judgement.model_copy(update={"usage": usage})
-        self.made[judgement.key] = (judgement, said.meter.timing())
+        timing = said.meter.timing()
+        judgement = judgement.model_copy(update={"usage": usage, "usd": timing.cost})
+        self.made[judgement.key] = (judgement, timing)
         if self.file is not None:
             self.file.add(judgement)
 
@@ -227,23 +240,9 @@ def _kept(said: _Said) -> dict[str, Any]:
     return {"raw": tuple(said.raw), "faults": tuple(said.faults)}
 
 
-def _rubric(kind: Kind, field: str | None, top_k: int | None, truth: Truth) -> Rubric:
-    try:
-        return Rubric(kind=kind, field=field, top_k=top_k, truth=truth)
-    except ValidationError as error:
-        raise ConfigurationError("; ".join(str(fault["msg"]) for fault in error.errors())) from error
-
-
 def _check(concurrency: int) -> None:
     if concurrency < 1:
         raise ConfigurationError(f"concurrency must be at least 1 call in flight, got {concurrency}")
-
-
-def _name(lm: dspy.LM, predict: dspy.Predict) -> str:
-    """Name a judge by its model, its temperature and its words: another one's verdicts are not its own."""
-    words = hashlib.sha256(predict.signature.instructions.encode()).hexdigest()[:8]
-    settings = getattr(lm, "kwargs", {})
-    return f"{getattr(lm, 'model', '')} temperature={settings.get('temperature')} words={words}"
 
 
 def _together(timings: Iterable[Timing]) -> Timing:

@@ -11,9 +11,9 @@ import hashlib
 import json
 import re
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import Value
@@ -78,6 +78,25 @@ class Rubric(Value):
         level = "" if self.top_k is None else f"@{self.top_k}"
         first = ":first" if self.truth == "first" else ""
         return f"judge_{self.kind}{level}{first}" + (f"[{self.field}]" if self.field else "")
+
+    @classmethod
+    def of(cls, **given: Any) -> Rubric:
+        """Make one from settings by name; those that are ``None`` keep their default.
+
+        Raises:
+            ConfigurationError: an unknown name, or settings that do not go together.
+
+        Example:
+            >>> Rubric.of(kind="alignment", top_k=5)
+            Traceback (most recent call last):
+            rnnprog.errors.ConfigurationError: judge: top_k and truth='first' are for kind='match': an ...
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(["judge", *(str(part) for part in first["loc"])])
+            raise ConfigurationError(f"{where}: {str(first['msg']).removeprefix('Value error, ')}") from error
 
     def known(self, case: Case) -> JsonValue:
         """Return what is true of a step: by field, or a list of which one suffices; ``None`` if nothing is known.

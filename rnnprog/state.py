@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Union
 
+from pydantic import JsonValue
+
 from rnnprog.errors import DataError
 from rnnprog.trace import Fields, Step
 
@@ -23,12 +25,14 @@ class Pending:
         step: the step as it was given; its target, if it has one, is not looked at before ``due``.
         outputs: what was predicted; ``None`` if the prediction failed.
         due: when the evidence arrives; ``None`` if somebody will tell.
+        note: what the cell attached to its answer, for learning from it.
     """
 
     t: int
     step: Step
     outputs: Fields | None
     due: Moment | None = None
+    note: JsonValue = None
 
 
 @dataclass(frozen=True)

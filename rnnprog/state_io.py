@@ -19,7 +19,14 @@ __all__ = ["freeze_state", "thaw_state"]
 def freeze_state(cell: Cell, state: State) -> str:
     """Return a state as JSON text; the cell writes the carry."""
     pending = [
-        {"id": id, "t": p.t, "step": p.step.model_dump(mode="json"), "outputs": p.outputs, "due": _dump_due(p.due)}
+        {
+            "id": id,
+            "t": p.t,
+            "step": p.step.model_dump(mode="json"),
+            "outputs": p.outputs,
+            "due": _dump_due(p.due),
+            "note": p.note,
+        }
         for id, p in state.pending
     ]
     carry = cell.dump_carry(state.carry)
@@ -37,7 +44,7 @@ def thaw_state(cell: Cell, frozen: str) -> State:
     try:
         data = json.loads(frozen)
         pending = tuple(
-            (p["id"], Pending(p["t"], Step.model_validate(p["step"]), p["outputs"], _load_due(p["due"])))
+            (p["id"], Pending(p["t"], Step.model_validate(p["step"]), p["outputs"], _load_due(p["due"]), p.get("note")))
             for p in data["pending"]
         )
         return State(data["sequence"], cell.load_carry(data["carry"]), data["t"], pending)

@@ -187,6 +187,7 @@ class StepRecord(Value):
         time: the step's time as given.
         usage: calls and tokens of the prediction by phase.
         failure: set if there is no prediction.
+        note: what the cell attached to its answer, for learning from it.
         before: updates from feedback that arrived before this step was predicted.
         after: updates from feedback that arrived right after.
     """
@@ -199,6 +200,7 @@ class StepRecord(Value):
     time: int | float | str | None = None
     usage: UsageByPhase = Field(default_factory=dict)
     failure: Failure | None = None
+    note: JsonValue = None
     before: tuple[Update, ...] = ()
     after: tuple[Update, ...] = ()
 

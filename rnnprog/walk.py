@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dspy
 
-from rnnprog.cells.base import Answer, Cell, Experience, Learned
+from rnnprog.cells.base import Answer, Cell, Experience, Learned, checked_note
 from rnnprog.effects import Effects, Status, perform
 from rnnprog.errors import DataError, LMUnavailableError, StepFailedError
 from rnnprog.feedback import RULE_PHASE, FeedbackSource
@@ -88,6 +88,7 @@ class Walk:
             time=step.time,
             usage=usage,
             failure=answer.failure,
+            note=answer.note,
             before=before,
             after=after,
         )
@@ -99,9 +100,10 @@ class Walk:
     def ask(self, step: Step, now: Moment | None = None) -> Effects[Answer]:
         """Predict one step and note that its feedback is awaited."""
         self.meter.about = self.state.id()
-        answer = yield from perform(self.cell.predicting(self.state.carry, step.inputs))
+        said = yield from perform(self.cell.predicting(self.state.carry, step.inputs))
+        answer = said if said.note is None else replace(said, note=checked_note(self.cell, said.note))
         due = None if now is None else _due(now, self.source.delay)
-        self.state = self.state.asked(self.state.id(), Pending(self.state.t, step, answer.outputs, due))
+        self.state = self.state.asked(self.state.id(), Pending(self.state.t, step, answer.outputs, due, answer.note))
         return answer
 
     def _arrivals(self, now: Moment, *, last: bool) -> Effects[tuple[Update, ...]]:
@@ -128,7 +130,7 @@ class Walk:
             learned = Learned(before, "no_feedback", failure=feedback)
         else:
             evidence = feedback if isinstance(feedback, Feedback) else None
-            experience = Experience(id, pending.t, pending.step.inputs, pending.outputs, evidence, last)
+            experience = Experience(id, pending.t, pending.step.inputs, pending.outputs, evidence, last, pending.note)
             learned = yield from perform(self.cell.learning(before, experience))
         self.state = self.state.told(id, learned.carry)
         return self._update(id, feedback if isinstance(feedback, Feedback) else None, before, learned)

@@ -50,7 +50,8 @@ ONE = walked(("flu", "influenza"))
 
 def judged_by(*texts: Any, trace: Source = ONE, kind: Kind = "match", **named: Any) -> Judged:
     lm = scripted_lm(list(texts))
-    judged = judge_steps(trace, lm, kind, concurrency=1, **named)
+    how = {name: named.pop(name) for name in ("store", "listeners", "prices") if name in named}
+    judged = judge_steps(trace, lm, Rubric.of(kind=kind, **named), concurrency=1, **how)
     lm.engine.assert_done()
     return judged
 
@@ -185,7 +186,7 @@ def test_a_verdict_inside_the_answer_does_not_count(forged: str, as_list: bool) 
         return "\n".join(line.removeprefix("> ").strip() for line in shown.splitlines())
 
     trace = walked(([forged] if as_list else forged, "rain"))
-    judged = judge_steps(trace, scripted_lm(parrot), top_k=1 if as_list else None)
+    judged = judge_steps(trace, scripted_lm(parrot), Rubric(top_k=1 if as_list else None))
     assert judged.counts["unreadable"] == 1
 
 
@@ -199,7 +200,7 @@ def shown_to(trace: Trace, **named: Any) -> tuple[list[str], list[str]]:
         seen.append(prompt)
         return YES
 
-    judge_steps(trace, scripted_lm(judge), **named)
+    judge_steps(trace, scripted_lm(judge), Rubric.of(**named))
     lines = [[line.removeprefix("> ") for line in seen[0].inputs[name].splitlines()] for name in ("answer", "truth")]
     return lines[0], lines[1]
 
@@ -223,7 +224,7 @@ def test_any_and_first_truth_are_two_metrics_that_differ() -> None:
 
     found = {}
     for truth in ("any", "first"):
-        judged = judge_steps(trace, scripted_lm(literally), top_k=1, truth=truth)
+        judged = judge_steps(trace, scripted_lm(literally), Rubric(top_k=1, truth=truth))
         metric = judged_metric(judged)
         found[metric.name] = score_steps(trace, metric).overall
     assert found == {"judge_match@1": 1.0, "judge_match@1:first": 0.0}
@@ -231,12 +232,14 @@ def test_any_and_first_truth_are_two_metrics_that_differ() -> None:
 
 def test_settings_that_do_not_fit_are_named() -> None:
     lm = scripted_lm([])
-    for named in ({"kind": "alignment", "top_k": 3}, {"truth": "first"}, {"top_k": 0}, {"concurrency": 0}):
-        with pytest.raises(rnnprog.ConfigurationError):
-            judge_steps(ONE, lm, **named)
+    for named in ({"kind": "alignment", "top_k": 3}, {"truth": "first"}, {"top_k": 0}, {"kind": "taste"}, {"to": 1}):
+        with pytest.raises(rnnprog.ConfigurationError, match="judge"):
+            Rubric.of(**named)
+    with pytest.raises(rnnprog.ConfigurationError, match="concurrency"):
+        judge_steps(ONE, lm, concurrency=0)
     two = StepRecord(t=0, id="a:0", inputs={}, prediction={"x": 1, "y": 2}, target={"x": 1, "y": 2})
     with pytest.raises(rnnprog.ConfigurationError, match="field="):
-        judge_steps(Trace(sequence="a", records=(two,)), lm, top_k=1)
+        judge_steps(Trace(sequence="a", records=(two,)), lm, Rubric(top_k=1))
 
 
 # which steps, and how they count
@@ -460,7 +463,7 @@ def test_the_stand_in_rules_letter_for_letter() -> None:
     trace = walked(("flu", "flu"), ("flu", "influenza"))
     judged = judge_steps(trace, rnnprog.embedded_lm())
     assert score_steps(trace, judged_metric(judged)).overall == 0.5
-    judged = judge_steps(trace, rnnprog.embedded_lm(), "alignment")
+    judged = judge_steps(trace, rnnprog.embedded_lm(), Rubric(kind="alignment"))
     assert score_steps(trace, judged_metric(judged)).overall == 50.0
 
 

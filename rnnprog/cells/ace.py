@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
@@ -10,7 +11,7 @@ from pydantic import Field, JsonValue
 
 from rnnprog.attempt import attempt
 from rnnprog.cells.ace_asking import Addition, BulletTag, CurateAdditions, CurateEdits, Edit, ReflectOnPlaybook
-from rnnprog.cells.base import Experience, Learned
+from rnnprog.cells.base import Answer, Experience, Learned
 from rnnprog.cells.playbook import SECTIONS, Mark, Playbook
 from rnnprog.cells.playbook_upkeep import merge_twins, prune, trim
 from rnnprog.cells.remembering import MemorySettings, Remembering, guide, settled
@@ -22,7 +23,10 @@ from rnnprog.trace import Fields, Verdict
 
 __all__ = ["AceFull", "AceFullSettings", "AceRepo", "AceRepoSettings"]
 
+CITED = "bullet_ids"
+CITED_ABOUT = "ids of the bullets that your answer follows, as they stand in brackets, comma-separated; may be empty"
 _CRITIQUE = ("outcome", "cause", "approach", "lesson")
+_ID = re.compile(r"[a-z]+-\d+")
 _TITLES = "\n".join(f"{key}: {title}" for key, (_, title) in SECTIONS.items())
 GUIDE = guide(
     "a playbook for the series: bullets with an id, with counts of the steps in which each was helpful or harmful",
@@ -86,6 +90,10 @@ class Ace(Remembering):
 
     def __init__(self, task: TaskLike, settings: AceSettings) -> None:
         super().__init__(task, settings, "the playbook of this series", GUIDE)
+        if CITED in {*self.task.inputs, *self.task.outputs}:
+            raise ConfigurationError(f"the field name {CITED!r} is taken by this cell; rename it, e.g. {CITED}_value")
+        asked: Any = self.predictor.signature
+        self.predictor.signature = asked.prepend(CITED, dspy.OutputField(desc=CITED_ABOUT), type_=str)
         self.reflector = dspy.Predict(ReflectOnPlaybook)
         self.curator = dspy.Predict(self.curates)
         self.initial()
@@ -128,6 +136,12 @@ class Ace(Remembering):
         """Return the whole playbook."""
         return carry.render()
 
+    def answering(self, memory: str, inputs: Fields) -> Effects[Answer]:
+        """Ask the predictor, and note the bullets that it names."""
+        answer = yield from super().answering(memory, inputs)
+        said = str(answer.prediction.get(CITED) or "") if answer.prediction is not None else ""
+        return replace(answer, note=list(dict.fromkeys(_ID.findall(said.lower()))))
+
     def learning(self, carry: Playbook, experience: Experience) -> Learned | Effects[Learned]:
         """Reflect on the evidence, count, and let the curator edit."""
         return Learned(carry, "no_feedback") if experience.feedback is None else self._learn(carry, experience)
@@ -135,7 +149,8 @@ class Ace(Remembering):
     def _learn(self, carry: Playbook, experience: Experience) -> Effects[Learned]:
         settings = self.settings.value
         seen = self.seen(carry, experience, evidence=True)
-        asked = {"playbook": carry.render(), **seen}
+        cited = experience.note if isinstance(experience.note, list) else []
+        asked = {"bullets": carry.only(map(str, cited)).render(), **seen}
         said, failure = yield from attempt(Call("reflector", self.reflector, asked), _reflection, settings.retries)
         if said is None:
             return Learned(carry, "failed", failure=failure)
@@ -173,16 +188,17 @@ class Ace(Remembering):
 class AceRepo(Ace):
     """ACE as shipped (arXiv 2510.04618, ``ace-agent/ace``): bullets are added, counted, and never changed or removed.
 
-    Three calls a step, right or wrong: ``predictor``, ``reflector``, ``curator``; one where no evidence comes. The
-    reflector sees the evidence, so labels once they have arrived, and tags bullets; code counts; the curator sees the
-    reflection and adds bullets. The budget is told to the curator and nothing else, as there; so that prompts cannot
-    break, additions stop at half of ``context_budget``.
+    Three calls a step, right or wrong: ``predictor``, ``reflector``, ``curator``; one where no evidence comes. With its
+    answer the predictor names the bullets that it followed (``bullet_ids``). The reflector sees these bullets, as they
+    stand when it is asked, and the evidence, so labels once they have arrived, and tags bullets; code counts; the
+    curator sees the reflection and the whole playbook and adds bullets. The budget is told to the curator and nothing
+    else, as there; so that prompts cannot break, additions stop at half of ``context_budget``.
 
-    Differences from the original: the reflector sees the whole playbook and the typed answer, not the bullets that the
-    generator named and its reasoning, since all arms answer with the same output fields; no rounds of answering again
-    and no answer after curation, which do not enter a score by steps and which learning must not give; strictly
-    step by step in place of windows of 15; numbers go on from a loaded playbook, where there they start at 1; line
-    breaks are taken out of content; headings without bullets are not shown; a failed curator leaves the counts too.
+    Differences from the original: the reflector sees the typed answer without reasoning, since no arm is asked for any;
+    no rounds of answering again and no answer after curation, which do not enter a score by steps and which learning
+    must not give; strictly step by step in place of windows of 15; numbers go on from a loaded playbook, where there
+    they start at 1; line breaks are taken out of content; headings without bullets are not shown; a failed curator
+    leaves the counts too.
 
     Args:
         task: signature string, class or :class:`~rnnprog.signatures.Task`.

@@ -51,14 +51,14 @@ class Edit(_Said):
 
 
 class ReflectOnPlaybook(dspy.Signature):
-    """You predicted one step of a series with the help of `playbook` and now learn how it went. Compare `answer` with
-    `evidence`. Say what happened, the most likely reason, what would have been the right way to the answer, and one
-    insight that would help with later steps. Then tag the bullets of the playbook that bear on this step: helpful if
-    following one leads to the true outcome, harmful if it misleads, neutral otherwise. Name bullets by the id in
-    brackets; leave out those that have nothing to do with it. Stay with what is given; invent nothing.
+    """You predicted one step of a series with the help of a playbook and now learn how it went; `bullets` are those of
+    the playbook that you said you followed. Compare `answer` with `evidence`. Say what happened, the most likely
+    reason, what would have been the right way to the answer, and one insight that would help with later steps. Then tag
+    each of the bullets: helpful if following it leads to the true outcome, harmful if it misleads, neutral otherwise.
+    Name bullets by the id in brackets. Stay with what is given; invent nothing.
     """
 
-    playbook: str = dspy.InputField(desc="the bullets so far: [id] helpful=n harmful=n :: text")
+    bullets: str = dspy.InputField(desc="the bullets that you followed: [id] helpful=n harmful=n :: text")
     observation: str = dspy.InputField(desc="what was seen at this step, one field a line")
     answer: str = dspy.InputField(desc="what you predicted, one field a line")
     evidence: str = dspy.InputField(desc="what became known afterwards")
@@ -66,7 +66,7 @@ class ReflectOnPlaybook(dspy.Signature):
     cause: str = dspy.OutputField(desc="one sentence: the likely reason, naming values of the observation")
     approach: str = dspy.OutputField(desc="one sentence: the right way to the answer")
     lesson: str = dspy.OutputField(desc="one sentence: the insight for later steps")
-    bullet_tags: list[BulletTag] = dspy.OutputField(desc="the bullets that bear on this step; may be empty")
+    bullet_tags: list[BulletTag] = dspy.OutputField(desc="a tag for each of the bullets; empty if there are none")
 
 
 class CurateAdditions(dspy.Signature):

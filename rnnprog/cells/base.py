@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from rnnprog.effects import Maybe, adrive, drive, perform
 from rnnprog.errors import ConfigurationError
+from rnnprog.memory import well_formed
 from rnnprog.signatures.task import Task, TaskLike
 from rnnprog.trace import Failure, Feedback, Fields, Verdict
 
@@ -33,11 +34,15 @@ class Answer:
         outputs: typed outputs by field as JSON values; ``None`` if there is no usable answer.
         failure: why there is none.
         prediction: the ``dspy.Prediction`` behind the outputs, for what it carries besides (usage, extra fields).
+        note: what the cell wants to know again when it learns from this prediction, as JSON. It waits with the
+            prediction, however late the evidence, survives in frozen states, stands in the trace and comes back as
+            :attr:`Experience.note`; it counts against no budget, and no model sees it unless the cell shows it.
     """
 
     outputs: Fields | None
     failure: Failure | None = None
     prediction: dspy.Prediction | None = None
+    note: JsonValue = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Experience:
         outputs: what was predicted; ``None`` if the prediction failed.
         feedback: the evidence; ``None`` where none will come and the cell learns without.
         last: whether this is the last step of its sequence, so that nothing will use the lesson.
+        note: what the cell attached to its answer, as JSON gives it back; ``None`` if nothing, or if the prediction
+            was made and saved by a version that knew no notes.
     """
 
     id: str
@@ -59,6 +66,7 @@ class Experience:
     outputs: Fields | None
     feedback: Feedback | None = None
     last: bool = False
+    note: JsonValue = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,28 @@ class Cell(dspy.Module):
         """Answer one observation as a dspy module does; walk sequences with ``rnnprog.RecurrentModule``."""
         answer = self.predict(carry, inputs)
         return dspy.Prediction(**(answer.outputs or {}))
+
+
+def checked_note(cell: Cell, note: Any) -> JsonValue:
+    """Return a note as it will come back from a file, so that a walk that was never saved learns the same.
+
+    Raises:
+        ConfigurationError: it is not JSON.
+
+    Example:
+        >>> from rnnprog.cells import ZeroShot
+        >>> checked_note(ZeroShot("x -> y"), {"near": (1, 2)})
+        {'near': [1, 2]}
+    """
+    if note is None:
+        return None
+    try:
+        return json.loads(well_formed(json.dumps(note, ensure_ascii=False)))  # type: ignore[no-any-return]
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"the cell {cell.name or type(cell).__name__!r} attached a note that is not JSON to its answer: "
+            f"{repr(note)[:200]} ({error}); attach texts, numbers, lists and dicts, e.g. value.model_dump(mode='json')"
+        ) from error
 
 
 def cell_names() -> list[str]:

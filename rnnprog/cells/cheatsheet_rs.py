@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
@@ -10,12 +10,11 @@ from pydantic import JsonValue
 
 from rnnprog.cells.base import Answer, Experience, Learned
 from rnnprog.cells.cheatsheet import GUIDE, SHEET
-from rnnprog.cells.looking_up import KeyFunction, LookUp, LookUpSettings
+from rnnprog.cells.looking_up import LookingUp, LookUpSettings
 from rnnprog.cells.observing import check_observation
-from rnnprog.cells.remembering import LEAST_ROOM, NO_ANSWER, Remembering, settled
-from rnnprog.cells.retrieval import Embed
+from rnnprog.cells.remembering import LEAST_ROOM, NO_ANSWER
 from rnnprog.cells.rewriting import RewritingSettings, Rewritten, checked_start, rewriting
-from rnnprog.cells.store import Entry, Store, dump_store, fitting, load_store, put
+from rnnprog.cells.store import Store, dump_store, fitting, load_store
 from rnnprog.effects import Effects
 from rnnprog.memory import Memory
 from rnnprog.schema import MemorySchema
@@ -72,19 +71,16 @@ class CheatsheetRSSettings(RewritingSettings, LookUpSettings):
     layout: MemorySchema = SHEET
 
 
-class CheatsheetRS(Remembering):
-    """DC-RS (Dynamic Cheatsheet, arXiv 2504.07952): ``curator``, then ``predictor``, and ``curator`` again to learn.
+class CheatsheetRS(LookingUp):
+    """DC-RS (Dynamic Cheatsheet, arXiv 2504.07952): two calls a step, ``curator`` and then ``predictor``; a third where
+    the new sheet is over the budget. Learning asks nobody.
 
     Before an answer the curator rewrites the whole sheet from the old one, the three most similar earlier steps with
-    the own answers, and the observation; the answer is given from that sheet, which then replaces the old one. Labels
-    are never seen, and what the evidence says is not looked at.
+    the own answers, and the observation; the answer is given from that sheet, which is noted with the answer and then
+    replaces the old one. Labels are never seen, and what the evidence says is not looked at.
 
-    **Calls.** The original makes two a step. Here predicting must not change the carry and nothing is kept on the cell,
-    so learning asks the curator once more, with the same sheet, pairs and observation, to get the sheet that was
-    used: three calls a step, one more for each curation over the budget. The repeated prompt is the same to the letter
-    as long as evidence comes at once, so with dspy's cache, or a model at temperature 0, the repeated answer is too
-    and costs no money; without, the sheet kept can differ from the sheet used. Count two calls a step where the
-    original's price is meant. Under delay, the sheet is rewritten from what is known when the evidence arrives.
+    A step is learned, as in all cells, when its evidence arrives or is known never to come. Under a delay of d steps a
+    sheet is therefore written from the one of d + 1 steps before, and the sheet of the step told last stands.
 
     Further differences from the original: those of ``cheatsheet``; BM25 by default in place of embeddings; if the
     curator gives no sheet the old one is used and kept, where there the raw pairs replaced it; if its call fails,
@@ -107,18 +103,12 @@ class CheatsheetRS(Remembering):
     """
 
     name = "cheatsheet_rs"
+    kind = CheatsheetRSSettings
+    about = "your cheatsheet"
+    guidance = GUIDE
 
-    def __init__(
-        self,
-        task: TaskLike,
-        *,
-        settings: CheatsheetRSSettings | None = None,
-        embed: Embed | None = None,
-        key_function: KeyFunction | None = None,
-        **changes: Any,
-    ) -> None:
-        super().__init__(task, settled(CheatsheetRSSettings, settings, changes), "your cheatsheet", GUIDE)
-        self.look_up = LookUp(self.settings.value, embed, key_function)
+    def __init__(self, task: TaskLike, **settings: Any) -> None:
+        super().__init__(task, **settings)
         self.curator = dspy.Predict(CurateFor)
         self.initial()
 
@@ -141,37 +131,25 @@ class CheatsheetRS(Remembering):
         return Answer(None, failure) if failure is not None else self._answered(carry, inputs)
 
     def _answered(self, carry: Sheet, inputs: Fields) -> Effects[Answer]:
-        new = yield from self._curated(carry, inputs)
-        return (yield from self.answering(new.memory.render(), inputs))
-
-    def _curated(self, carry: Sheet, inputs: Fields) -> Effects[Rewritten]:
         settings = self.settings.value
         near = [entry.text for entry in self.look_up.nearest(carry.pairs, inputs, settings)]
         pairs = reversed(fitting(near, max(settings.budget, LEAST_ROOM), self.tokenizer))
         seen = {"pairs": "\n\n".join(pairs) or NO_PAIRS, "observation": as_text(inputs)}
-        return (yield from rewriting(carry.memory, "curator", self.curator, seen, settings))
+        new = yield from rewriting(carry.memory, "curator", self.curator, seen, settings)
+        answer = yield from self.answering(new.memory.render(), inputs)
+        return replace(answer, note=new.model_dump(mode="json", exclude_defaults=True))
 
-    def learning(self, carry: Sheet, experience: Experience) -> Learned | Effects[Learned]:
-        """Keep the sheet that was made for the observation, and the step with its answer."""
-        if check_observation(self.task, experience.inputs, self.room(carry), self.tokenizer) is not None:
-            return Learned(carry, "not_asked")  # no sheet was made for it either
-        return self._learned(carry, experience)
-
-    def _learned(self, carry: Sheet, experience: Experience) -> Effects[Learned]:
-        new = yield from self._curated(carry, experience.inputs)
+    def learning(self, carry: Sheet, experience: Experience) -> Learned:
+        """Keep the sheet that the answer was given from, and the step with its answer; nobody is asked."""
+        if experience.note is None:
+            return Learned(carry, "not_asked")  # no sheet was made for it
+        new = Rewritten.model_validate(experience.note)
         if new.failure is not None:
             return Learned(carry, "failed", failure=new.failure)
-        settings = self.settings.value
         answer = as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER
-        text = f"{as_text(experience.inputs)}\nYour answer:\n{answer}"
-        entry = Entry(self.look_up.key(experience.inputs, settings), text)
-        pairs = put(carry.pairs, entry, settings.capacity, overwrite=False)
-        sheet = carry if new.memory is carry.memory and pairs is carry.pairs else Sheet(new.memory, pairs)
+        pairs = self.stored(carry.pairs, experience, f"{as_text(experience.inputs)}\nYour answer:\n{answer}")
+        sheet = carry if (new.memory, pairs) == (carry.memory, carry.pairs) else Sheet(new.memory, pairs)
         return Learned(sheet, new.operation, verdicts=new.verdicts, dropped=new.dropped, tokens=new.tokens)
-
-    def describe(self) -> Fields:
-        """Return task, settings and the functions given."""
-        return {**super().describe(), **self.look_up.describe()}
 
     def dump_carry(self, carry: Sheet) -> JsonValue:
         """Return sheet and pairs as JSON."""

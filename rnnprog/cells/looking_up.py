@@ -1,18 +1,21 @@
-"""Settings and verbs that the cells share which look up past cases like the present one."""
+"""What the cells share which look up past cases like the present one: settings, verbs, and a store as carry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from rnnprog.cells.remembering import MemorySettings
+from rnnprog.cells.base import Experience
+from rnnprog.cells.remembering import MemorySettings, Remembering, settled
 from rnnprog.cells.retrieval import Embed, KeyKind, Retriever, Similarity, key_of_inputs
-from rnnprog.cells.store import Entry, Store
+from rnnprog.cells.store import Entry, Store, dump_store, load_store, put
 from rnnprog.errors import ConfigurationError
+from rnnprog.signatures import TaskLike
 from rnnprog.trace import Fields
 
-__all__ = ["KeyFunction", "LookUp", "LookUpSettings"]
+__all__ = ["KeyFunction", "LookUp", "LookUpSettings", "LookingUp"]
 
 KeyFunction = Callable[[Fields], str]
 
@@ -77,3 +80,58 @@ class LookUp:
         keys = [entry.key for entry in store]
         best = self.retriever(settings).best(self.key(inputs, settings), keys, settings.k, settings.threshold)
         return [store[index] for index, _ in best]
+
+
+class LookingUp(Remembering):
+    """Base of the cells that look up past cases; by default the carry is the store of these cases.
+
+    A subclass names what it can be told (``kind``) and its frame (``about``, ``guidance``).
+
+    Args:
+        task: signature string, class or :class:`~rnnprog.signatures.Task`.
+        settings: all settings as one value.
+        embed: texts to vectors, for ``similarity='embedding'``.
+        key_function: replaces the key function that ``key`` names.
+        **changes: single settings by name.
+
+    Raises:
+        ConfigurationError: an unusable task or setting.
+    """
+
+    kind: ClassVar[type[LookUpSettings]]
+    about: ClassVar[str]
+    guidance: ClassVar[str]
+
+    def __init__(
+        self,
+        task: TaskLike,
+        *,
+        settings: LookUpSettings | None = None,
+        embed: Embed | None = None,
+        key_function: KeyFunction | None = None,
+        **changes: Any,
+    ) -> None:
+        super().__init__(task, settled(self.kind, settings, changes), self.about, self.guidance)
+        self.look_up = LookUp(self.settings.value, embed, key_function)
+
+    def initial(self) -> Any:
+        """Return an empty store."""
+        return ()
+
+    def stored(self, store: Store, experience: Experience, text: str, *, overwrite: bool = False) -> Store:
+        """Return the store with one more case under the key of its observation."""
+        settings = self.settings.value
+        entry = Entry(self.look_up.key(experience.inputs, settings), text)
+        return put(store, entry, settings.capacity, overwrite=overwrite)
+
+    def describe(self) -> Fields:
+        """Return task, settings and the functions given."""
+        return {**super().describe(), **self.look_up.describe()}
+
+    def dump_carry(self, carry: Any) -> JsonValue:
+        """Return the store as JSON."""
+        return dump_store(carry)
+
+    def load_carry(self, dumped: JsonValue) -> Any:
+        """Return the store that :meth:`dump_carry` wrote."""
+        return load_store(dumped)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from rnnprog.cells.base import Experience, Learned
-from rnnprog.cells.looking_up import KeyFunction, LookUp, LookUpSettings
-from rnnprog.cells.remembering import NO_ANSWER, Remembering, guide, indented, settled
-from rnnprog.cells.retrieval import THRESHOLDS, Embed, Similarity
-from rnnprog.cells.store import Entry, Store, dump_store, fitting, load_store, put
-from rnnprog.signatures import TaskLike, as_text
+from rnnprog.cells.looking_up import LookingUp, LookUpSettings
+from rnnprog.cells.remembering import NO_ANSWER, guide, indented
+from rnnprog.cells.retrieval import THRESHOLDS, Similarity
+from rnnprog.cells.store import Entry, Store, fitting
+from rnnprog.signatures import as_text
 from rnnprog.trace import Fields
 
 __all__ = ["MemPrompt", "MemPromptSettings"]
@@ -42,7 +41,7 @@ class MemPromptSettings(LookUpSettings):
     seed: int = 0
 
 
-class MemPrompt(Remembering):
+class MemPrompt(LookingUp):
     """Retrieved feedback (Madaan et al. 2022, arXiv 2201.06009, ``madaan/memprompt``): one call a step.
 
     After an answer that the evidence calls wrong, and then with ``write_probability``, the feedback is stored under the
@@ -73,22 +72,9 @@ class MemPrompt(Remembering):
     """
 
     name = "memprompt"
-
-    def __init__(
-        self,
-        task: TaskLike,
-        *,
-        settings: MemPromptSettings | None = None,
-        embed: Embed | None = None,
-        key_function: KeyFunction | None = None,
-        **changes: Any,
-    ) -> None:
-        super().__init__(task, settled(MemPromptSettings, settings, changes), "feedback on a similar step", GUIDE)
-        self.look_up = LookUp(self.settings.value, embed, key_function)
-
-    def initial(self) -> Store:
-        """Return an empty store."""
-        return ()
+    kind = MemPromptSettings
+    about = "feedback on a similar step"
+    guidance = GUIDE
 
     def recalled(self, carry: Store, inputs: Fields) -> list[Entry]:
         """Return the feedback that is close enough to an observation; empty where the memory is of no use to it."""
@@ -112,20 +98,7 @@ class MemPrompt(Remembering):
             return Learned(carry, "not_drawn")
         answer = as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER
         text = f"You answered:\n{answer}\n{indented(feedback.text)}"
-        entry = Entry(self.look_up.key(experience.inputs, settings), text)
-        return Learned(put(carry, entry, settings.capacity, overwrite=True), "store")
-
-    def describe(self) -> Fields:
-        """Return task, settings and the functions given."""
-        return {**super().describe(), **self.look_up.describe()}
-
-    def dump_carry(self, carry: Store) -> JsonValue:
-        """Return the store as JSON."""
-        return dump_store(carry)
-
-    def load_carry(self, dumped: JsonValue) -> Store:
-        """Return the store that :meth:`dump_carry` wrote."""
-        return load_store(dumped)
+        return Learned(self.stored(carry, experience, text, overwrite=True), "store")
 
 
 def _chance(seed: int, id: str) -> float:

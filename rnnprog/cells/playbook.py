@@ -159,6 +159,11 @@ class Playbook(Value):
         gone = set(ids)
         return self._with(bullet for bullet in self.bullets if bullet.id not in gone)
 
+    def only(self, ids: Iterable[str]) -> Playbook:
+        """Return the playbook with nothing but some bullets."""
+        kept = set(ids)
+        return self._with(bullet for bullet in self.bullets if bullet.id in kept)
+
     def mark(self, marks: Mapping[str, Mark]) -> Playbook:
         """Return the playbook with counts raised by one; unknown ids and neutral marks count for nothing."""
         return self._with(_marked(bullet, marks.get(bullet.id, "neutral")) for bullet in self.bullets)

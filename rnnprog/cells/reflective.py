@@ -8,7 +8,7 @@ every rewrite, each rewrite passes a guard, and a failed phase keeps the old mem
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import dspy
 from pydantic import Field, JsonValue
@@ -27,7 +27,7 @@ from rnnprog.guard import DEFAULT_GUARD, Guard
 from rnnprog.lm.adapter import Placement, placed
 from rnnprog.memory import Memory, Value, well_formed
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
-from rnnprog.signatures import Reflect, Rewrite, TaskLike, as_task, as_text, derive_predict
+from rnnprog.signatures import Reflect, Revise, Rewrite, TaskLike, as_task, as_text, derive_predict
 from rnnprog.tokens import DEFAULT_TOKENIZER, Tokenizer, get_tokenizer
 from rnnprog.trace import Fields
 
@@ -36,6 +36,7 @@ __all__ = ["Reflective", "ReflectiveSettings"]
 NO_EVIDENCE = "Nothing became known about this answer."
 NO_CRITIQUE = "(no critique was written)"
 NO_ANSWER = "(no usable answer was given)"
+_POLICIES: dict[str, type[dspy.Signature]] = {"whole": Rewrite, "edits": Revise}
 LEAST_ROOM = 256  # tokens; room for an answer, for evidence and for a critique where the budget is smaller
 
 
@@ -57,6 +58,7 @@ class ReflectiveSettings(Value):
         skip_last: leave out learning at the last step of a sequence, where nothing would use it.
         placement: where the memory stands in the prompt of the prediction.
         retries: further attempts where a phase gives no usable answer.
+        rewriting: whether the rewriter writes the whole memory anew, or edits single notes: add, update, remove.
     """
 
     layout: MemorySchema = DEFAULT_SCHEMA
@@ -71,6 +73,7 @@ class ReflectiveSettings(Value):
     skip_last: bool = False
     placement: Placement = "user"
     retries: int = Field(default=1, ge=0)
+    rewriting: Literal["whole", "edits"] = "whole"
 
 
 class Reflective(Cell):
@@ -112,7 +115,7 @@ class Reflective(Cell):
         self.initial_memory = InitialMemory(layout.parse(memory).memory if isinstance(memory, str) else memory)
         self.predictor = dspy.Predict(derive_predict(self.task))
         self.reflector = dspy.Predict(Reflect)
-        self.rewriter = dspy.Predict(Rewrite)
+        self.rewriter = dspy.Predict(_POLICIES[self.settings.value.rewriting])
         check_budget(layout, self.settings.value.budget, self.tokenizer)
         self.initial()
 
@@ -142,6 +145,19 @@ class Reflective(Cell):
             raise ConfigurationError(f"a memory to start from is a Memory or a text, got a {type(memory).__name__}")
         layout = self.settings.value.layout
         return self._checked(layout.parse(memory).memory if isinstance(memory, str) else memory)
+
+    def set_settings(self, settings: ReflectiveSettings) -> None:
+        """Take over other settings; where they change the policy of rewriting, the rewriter is asked accordingly.
+
+        An instruction of your own stays; demos of the other policy are dropped.
+        """
+        before, self.settings.value = self.settings.value.rewriting, settings
+        if settings.rewriting == before or not isinstance(self.rewriter, dspy.Predict):
+            return
+        own = self.rewriter.signature.instructions
+        wanted = _POLICIES[settings.rewriting]
+        self.rewriter.signature = wanted if own == _POLICIES[before].instructions else wanted.with_instructions(own)
+        self.rewriter.demos = []
 
     def _checked(self, memory: Memory) -> Memory:
         settings = self.settings.value
@@ -195,7 +211,9 @@ class Reflective(Cell):
             if failure is not None:
                 return Learned(carry, "failed", failure=failure)
         asked = {**seen, "critique": self._short(as_text(critique) if critique else NO_CRITIQUE)}
-        new = yield from rewriting(carry, "rewriter", self.rewriter, asked, settings)
+        new = yield from rewriting(
+            carry, "rewriter", self.rewriter, asked, settings, edits=settings.rewriting == "edits"
+        )
         tokens = None if new.failure else new.tokens
         return Learned(new.memory, new.operation, critique, new.verdicts, new.dropped, tokens, new.failure)
 

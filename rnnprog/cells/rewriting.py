@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import dspy
@@ -12,10 +11,11 @@ from rnnprog.attempt import attempt
 from rnnprog.budget import Fitted, check_budget, fit, memory_tokens
 from rnnprog.cells.base import Learned
 from rnnprog.cells.remembering import MemorySettings
+from rnnprog.edits import edited, numbered
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import ConfigurationError
 from rnnprog.guard import Guard, Reviewed
-from rnnprog.memory import Memory, well_formed
+from rnnprog.memory import Memory, Value, well_formed
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
 from rnnprog.signatures.rewrite import NO_REMARK
 from rnnprog.tokens import get_tokenizer
@@ -69,13 +69,12 @@ class Limits(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Rewritten:
-    """What a rewrite gave.
+class Rewritten(Value):
+    """What a rewrite gave; JSON, so that a cell can note it.
 
     Attributes:
         memory: the next memory, within the budget; the very one that was given if nothing changed.
-        operation: ``rewrite``, ``kept_old`` or ``failed``.
+        operation: ``rewrite``, ``edit``, ``kept_old`` or ``failed``.
         tokens: its length.
         verdicts: decisions of the guard and of the budget.
         dropped: items that the budget removed.
@@ -124,7 +123,7 @@ def checked_start(memory: Memory | str, settings: RewritingSettings) -> Memory:
 
 
 def rewriting(
-    old: Memory, phase: str, module: dspy.Module, seen: Mapping[str, Any], settings: Limits
+    old: Memory, phase: str, module: dspy.Module, seen: Mapping[str, Any], settings: Limits, *, edits: bool = False
 ) -> Effects[Rewritten]:
     """Ask for new notes; over budget, ask once for shorter ones, then drop whole items.
 
@@ -137,30 +136,35 @@ def rewriting(
         module: asked with ``memory``, ``headings``, ``budget_tokens``, ``remark`` and ``seen``; answers ``new_memory``.
         seen: what the notes are to take up.
         settings: layout, budget, guard, retries.
+        edits: whether the module is shown numbered notes and answers with edits of them; an answer of whole notes is
+            taken as such.
     """
     ruler = get_tokenizer(settings.tokenizer)
-    reviewed, failure = yield from _ask(old, old, phase, module, seen, settings, NO_REMARK)
+    reviewed, failure = yield from _ask(old, old, phase, module, seen, settings, NO_REMARK, edits)
     if reviewed is None:
-        return Rewritten(old, "failed", memory_tokens(old, ruler), failure=failure)
+        return Rewritten(memory=old, operation="failed", tokens=memory_tokens(old, ruler), failure=failure)
     verdicts = reviewed.verdicts
     fitted = fit(reviewed.memory, settings.budget, settings.layout, ruler)
     if fitted.dropped:
         tokens = memory_tokens(reviewed.memory, ruler)
         remark = TOO_LONG.format(tokens=tokens, budget=settings.budget)
         draft = fit(reviewed.memory, 2 * settings.budget, settings.layout, ruler).memory
-        shorter, _ = yield from _ask(old, draft, phase, module, seen, settings, remark)
+        shorter, _ = yield from _ask(old, draft, phase, module, seen, settings, remark, edits)
         if shorter is not None and not shorter.kept_old:
             fitted = fit(shorter.memory, settings.budget, settings.layout, ruler)
             verdicts = (*verdicts, *shorter.verdicts, _budget(f"{tokens} tokens; asked once for shorter notes"))
         if fitted.dropped:
             reason = f"over {settings.budget} tokens; dropped {len(fitted.dropped)} items"
             verdicts = (*verdicts, _budget(reason))
-    return _outcome(old, fitted, verdicts, kept_old=reviewed.kept_old)
+    operation = "kept_old" if reviewed.kept_old else "edit" if edits else "rewrite"
+    return _outcome(old, fitted, verdicts, operation)
 
 
-def _outcome(old: Memory, fitted: Fitted, verdicts: tuple[Verdict, ...], *, kept_old: bool) -> Rewritten:
+def _outcome(old: Memory, fitted: Fitted, verdicts: tuple[Verdict, ...], operation: str) -> Rewritten:
     memory = old if fitted.memory == old else fitted.memory
-    return Rewritten(memory, "kept_old" if kept_old else "rewrite", fitted.tokens, verdicts, fitted.dropped)
+    return Rewritten(
+        memory=memory, operation=operation, tokens=fitted.tokens, verdicts=verdicts, dropped=fitted.dropped
+    )
 
 
 def _budget(reason: str) -> Verdict:
@@ -175,9 +179,10 @@ def _ask(
     seen: Mapping[str, Any],
     settings: Limits,
     remark: str,
+    edits: bool,
 ) -> Effects[tuple[Reviewed | None, Failure | None]]:
     inputs = {
-        "memory": draft.render(),
+        "memory": numbered(draft) if edits else draft.render(),
         **seen,
         "headings": settings.layout.describe(),
         "budget_tokens": settings.budget,
@@ -187,6 +192,9 @@ def _ask(
     def accept(said: dspy.Prediction) -> Reviewed:
         if not isinstance(said.new_memory, str) or not said.new_memory.strip():
             raise ValueError("the rewriter returned no notes")
-        return settings.guard.review(old, well_formed(said.new_memory), settings.layout)
+        text = well_formed(said.new_memory)
+        if edits and (new := edited(draft, text)) is not None:
+            text = new.render()
+        return settings.guard.review(old, text, settings.layout)
 
     return (yield from attempt(Call(phase, module, inputs), accept, settings.retries))

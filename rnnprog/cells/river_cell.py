@@ -23,11 +23,12 @@ from pydantic import JsonValue
 
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
 from rnnprog.cells.floors.base import first_guess
+from rnnprog.cells.river_models import check_fit, default_model, named_model
 from rnnprog.errors import ConfigurationError
-from rnnprog.signatures import Task, TaskLike, as_task
+from rnnprog.signatures import TaskLike, as_task
 from rnnprog.trace import Fields
 
-__all__ = ["RiverCarry", "RiverCell", "default_model"]
+__all__ = ["RiverCarry", "RiverCell"]
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -71,11 +72,11 @@ class RiverCell(Cell):
     Args:
         task: what is observed and predicted.
         model: an estimator; it is copied and never changed. What it has learned already is the start of every walk.
-            Left out, :func:`default_model` makes one that fits the output.
+            Or the name of one, see :mod:`rnnprog.cells.river_models`. Left out, a linear model that fits the output.
 
     Raises:
-        ConfigurationError: more than one output, ``model`` does not learn and predict one observation at a time, or
-            it is left out and River is not installed or has no default for the output's type.
+        ConfigurationError: more than one output, ``model`` does not learn and predict one observation at a time or
+            does not fit the output, or it is named or left out and River is not installed or has none.
 
     Example:
         >>> from river import linear_model, preprocessing
@@ -91,10 +92,13 @@ class RiverCell(Cell):
         super().__init__(as_task(task))
         if len(self.task.outputs) != 1:
             raise ConfigurationError(f"a River model predicts one output; the task has {list(self.task.outputs)}")
-        model = default_model(self.task) if model is None else model
+        if model is None:
+            model = default_model(self.task)
+        elif isinstance(model, (str, dict, list)):
+            model = named_model(model, self.task)
         if not all(callable(getattr(model, verb, None)) for verb in ("learn_one", "predict_one")):
             raise ConfigurationError(
-                f"{model!r} has no learn_one and predict_one; give a River estimator, not its class"
+                f"{model!r} has no learn_one and predict_one; give a River estimator that predicts, and not its class"
             )
         self.model = model
         (self.output,) = self.task.outputs
@@ -102,6 +106,7 @@ class RiverCell(Cell):
         self.distribution = self.kind is dict or get_origin(self.kind) is dict
         if self.distribution and not callable(getattr(model, "predict_proba_one", None)):
             raise ConfigurationError(f"output {self.output!r} asks for probabilities and {model!r} predicts none")
+        check_fit(model, self.output, self.kind)
 
     def initial(self) -> RiverCarry:
         """Return a tape without examples."""
@@ -188,35 +193,6 @@ class RiverCell(Cell):
         if get_origin(self.kind) is Literal and said not in get_args(self.kind):
             return first_guess(self.task, self.output)
         return said
-
-
-def default_model(task: Task) -> Any:
-    """Return a plain linear model for a task: scaled numbers, one-hot texts, and the regression that fits the output.
-
-    Args:
-        task: a task whose first output is a number, a label or probabilities of labels; texts count as labels.
-
-    Raises:
-        ConfigurationError: River is not installed, or the output is of another type.
-    """
-    kind = task.signature.output_fields[task.outputs[0]].annotation
-    try:
-        from river import compose, linear_model, preprocessing
-    except ImportError as error:
-        raise ConfigurationError('the cell "river" needs the package river; pip install "rnnprog[exam]"') from error
-    fields = task.signature.input_fields.items()
-    numbers = [name for name, field in fields if field.annotation in (int, float, bool)]
-    words = [name for name in task.inputs if name not in numbers]
-    parts = [compose.Select(*numbers) | preprocessing.StandardScaler()] if numbers else []
-    parts += [compose.Select(*words) | preprocessing.OneHotEncoder()] if words else []
-    features = parts[0] if len(parts) == 1 else compose.TransformerUnion(*parts)
-    if kind in (int, float):
-        return features | linear_model.LinearRegression()
-    if kind is bool:
-        return features | linear_model.LogisticRegression()
-    if kind is str or get_origin(kind) is Literal or kind is dict or get_origin(kind) is dict:
-        return features | linear_model.SoftmaxRegression()
-    raise ConfigurationError(f"no default River model predicts {task.outputs[0]!r} of type {kind}; give model=...")
 
 
 def _told(model: Any) -> str:

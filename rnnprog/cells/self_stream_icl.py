@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from rnnprog.cells.base import Experience, Learned
-from rnnprog.cells.looking_up import KeyFunction, LookUp, LookUpSettings
-from rnnprog.cells.remembering import Remembering, guide, settled
-from rnnprog.cells.retrieval import Embed
-from rnnprog.cells.store import Entry, Store, dump_store, fitting, load_store, put
-from rnnprog.signatures import TaskLike, as_text
+from rnnprog.cells.looking_up import LookingUp, LookUpSettings
+from rnnprog.cells.remembering import guide
+from rnnprog.cells.store import Store, fitting
+from rnnprog.signatures import as_text
 from rnnprog.trace import Fields
 
 __all__ = ["SelfStreamICL", "SelfStreamSettings"]
@@ -33,7 +30,7 @@ class SelfStreamSettings(LookUpSettings):
     k: int = Field(default=16, ge=1)
 
 
-class SelfStreamICL(Remembering):
+class SelfStreamICL(LookingUp):
     r"""Own right answers as examples (StreamBench, arXiv 2406.08747): one call a step, none to learn.
 
     A step is stored, observation and answer, if the evidence says that the answer was right; before an answer the ``k``
@@ -55,6 +52,7 @@ class SelfStreamICL(Remembering):
         ConfigurationError: an unusable task or setting.
 
     Example:
+        >>> from rnnprog.cells.store import Entry
         >>> cell = SelfStreamICL("sky -> tomorrow", similarity="levenshtein")
         >>> print(cell.shown((Entry("sky grey", "sky: grey\ntomorrow: rain"),), {"sky": "gray"}))
         sky: grey
@@ -62,22 +60,9 @@ class SelfStreamICL(Remembering):
     """
 
     name = "self_stream_icl"
-
-    def __init__(
-        self,
-        task: TaskLike,
-        *,
-        settings: SelfStreamSettings | None = None,
-        embed: Embed | None = None,
-        key_function: KeyFunction | None = None,
-        **changes: Any,
-    ) -> None:
-        super().__init__(task, settled(SelfStreamSettings, settings, changes), "steps that you answered rightly", GUIDE)
-        self.look_up = LookUp(self.settings.value, embed, key_function)
-
-    def initial(self) -> Store:
-        """Return an empty store."""
-        return ()
+    kind = SelfStreamSettings
+    about = "steps that you answered rightly"
+    guidance = GUIDE
 
     def shown(self, carry: Store, inputs: Fields) -> str:
         """Return the most similar right steps, the most alike last."""
@@ -87,23 +72,10 @@ class SelfStreamICL(Remembering):
 
     def learning(self, carry: Store, experience: Experience) -> Learned:
         """Store a right step."""
-        settings, feedback = self.settings.value, experience.feedback
+        feedback = experience.feedback
         if feedback is None:
             return Learned(carry, "no_feedback")
         if feedback.correct is not True or experience.outputs is None:
             return Learned(carry, "gated")
         text = f"{as_text(experience.inputs)}\n{as_text(experience.outputs)}"
-        entry = Entry(self.look_up.key(experience.inputs, settings), text)
-        return Learned(put(carry, entry, settings.capacity, overwrite=False), "store")
-
-    def describe(self) -> Fields:
-        """Return task, settings and the functions given."""
-        return {**super().describe(), **self.look_up.describe()}
-
-    def dump_carry(self, carry: Store) -> JsonValue:
-        """Return the store as JSON."""
-        return dump_store(carry)
-
-    def load_carry(self, dumped: JsonValue) -> Store:
-        """Return the store that :meth:`dump_carry` wrote."""
-        return load_store(dumped)
+        return Learned(self.stored(carry, experience, text), "store")

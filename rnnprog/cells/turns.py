@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from rnnprog.cells.full_history import Turn
 from rnnprog.tokens import Tokenizer
 
-__all__ = ["Turns", "dump_turns", "joined", "load_turns", "newest", "turn"]
+__all__ = ["Turn", "Turns", "dump_turns", "joined", "load_turns", "newest", "turn"]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One past step as it stands in the prompt, with its length, so that no text is counted twice.
+
+    Attributes:
+        text: the rendered step.
+        tokens: its length in tokens.
+    """
+
+    text: str
+    tokens: int
+
 
 Turns = tuple[Turn, ...]
 GAP = "\n\n"

@@ -44,7 +44,9 @@ def _later(name: str, module: str, attribute: str, told: str) -> None:
 
     def forward(ctx: typer.Context) -> None:
         room = getattr(import_module(module), attribute)
-        room(ctx.args, prog_name=f"rnnprog {name}", standalone_mode=False)
+        code = room(ctx.args, prog_name=f"rnnprog {name}", standalone_mode=False)
+        if isinstance(code, int) and code:  # an inner app returns its exit code, as after Ctrl-C
+            raise typer.Exit(code)
 
     own = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     app.command(name, help=told, context_settings=own)(forward)

@@ -25,7 +25,11 @@ def compare_command(
         Optional[str], typer.Argument(help="A task (weather, sp500, regimes, ...) or a CSV, JSONL or Parquet file.")
     ] = None,
     cells: Annotated[
-        Optional[str], typer.Option(help="Cells to compare, e.g. reflective,memprompt; or all.", rich_help_panel=_EXAM)
+        Optional[str],
+        typer.Option(
+            help="Cells to compare, e.g. reflective,memprompt; or all; river:linear_model.PARegressor.",
+            rich_help_panel=_EXAM,
+        ),
     ] = None,
     control: Annotated[
         Optional[str], typer.Option(help="What the others are compared with [empty_memory].", rich_help_panel=_EXAM)
@@ -61,6 +65,10 @@ def compare_command(
     config: Annotated[
         Optional[Path], typer.Option(help="TOML file with these settings; flags go before it.", rich_help_panel=_EXAM)
     ] = None,
+    preset: Annotated[
+        Optional[str],
+        typer.Option(help="Settings of a published experiment: llm-as-rnn; others go before.", rich_help_panel=_EXAM),
+    ] = None,
     signature: Annotated[
         Optional[str], typer.Option(help='e.g. "rain: float -> tomorrow: str"', rich_help_panel=_DATA)
     ] = None,
@@ -85,9 +93,19 @@ def compare_command(
     judge_lm: Annotated[
         Optional[str], typer.Option(metavar="NAME", help="The judge, named as --lm is.", rich_help_panel=_JUDGE)
     ] = None,
+    judge_lm_option: Annotated[
+        Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="As --lm-option.", rich_help_panel=_JUDGE)
+    ] = None,
+    judge_field: Annotated[
+        Optional[str], typer.Option(help="Output to look at; all of them if left out.", rich_help_panel=_JUDGE)
+    ] = None,
     judge_top_k: Annotated[
         Optional[int],
         typer.Option(min=1, help="Entries of a ranked answer that count; for match.", rich_help_panel=_JUDGE),
+    ] = None,
+    judge_truth: Annotated[
+        Optional[str],
+        typer.Option(help="With top k: any of several true things, or the first [any].", rich_help_panel=_JUDGE),
     ] = None,
     concurrency: Annotated[
         Optional[int], typer.Option(min=1, help="Walks in flight [8].", rich_help_panel=_LIMITS)
@@ -100,6 +118,10 @@ def compare_command(
     ] = None,
     max_usd: Annotated[
         Optional[float], typer.Option(min=0, help="Money that may be spent.", rich_help_panel=_LIMITS)
+    ] = None,
+    price: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="MODEL=IN,OUT", help="USD for a million tokens sent, received.", rich_help_panel=_LIMITS),
     ] = None,
     only_estimate: Annotated[
         bool, typer.Option("--estimate", help="Say what it would cost, and stop.", rich_help_panel=_LIMITS)
@@ -116,7 +138,6 @@ def compare_command(
 ) -> None:
     """Walk several cells over the same data with the same model and budget, and say what memory gained and cost."""
     from rnnprog.cli.examining import Sitting, by_cell
-    from rnnprog.cli.judging import judge_of
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     given = {**options(option or [], "--option"), **{name: value for name, value in columns.items() if value}}
@@ -140,9 +161,19 @@ def compare_command(
         "max_calls": max_calls,
         "max_tokens": max_tokens,
         "max_usd": max_usd,
+        "prices": options(price or [], "--price") or None,
         "prompts": prompts,
+        "preset": preset,
+        "judge": {
+            "kind": judge,
+            "lm": judge_lm,
+            "lm_options": options(judge_lm_option or [], "--judge-lm-option") or None,
+            "field": judge_field,
+            "top_k": judge_top_k,
+            "truth": judge_truth,
+        },
     }
-    sitting = Sitting(flags, config, out, quiet=as_json, judge=judge_of(judge, judge_lm, judge_top_k))
+    sitting = Sitting(flags, config, out, quiet=as_json)
     told = sitting.estimate()
     if not only_estimate:
         raise typer.Exit(sitting.walk())

@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
 
-from rnnprog.cli.judging import Judge
+from rnnprog.cli.judging import JUDGEMENTS, Counted, Judge, judge_of
 from rnnprog.cli.models import model
+from rnnprog.cli.telling import print_exam, summary_of
 from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate import (
     ExamProgress,
     Frame,
+    Gate,
     Quiet,
+    Running,
     Store,
     all_cells,
+    check_priced,
     estimate,
+    estimate_judge,
     frame_of,
+    judge_exam,
+    preset,
     read_toml,
     sit,
     split_settings,
 )
 from rnnprog.exam_result import ExamResult, write_exam
-from rnnprog.report import numbers
-from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.build import build
-from rnnprog.report.columns import columns_of
-from rnnprog.report.tables import Table, recovery_table
-from rnnprog.report.verdict import headline, statements
 
-__all__ = ["Sitting", "by_cell", "print_exam", "summary_of", "swept"]
+__all__ = ["Sitting", "by_cell", "swept"]
 
 EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
-_STYLES = {"gain": "green", "loss": "red", "no evidence": "", "floor": "dim", "note": "yellow"}
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
+_APART = ("judge", "preset")  # flags that are not settings of the exam by themselves
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
 
 
@@ -53,7 +54,6 @@ class Sitting:
         config: a TOML file with further settings.
         out: folder; by default one under ``runs`` that is named after task and configuration.
         quiet: print one JSON object and nothing else.
-        judge: scores the finished exam, given the result and the folder for its texts.
     """
 
     def __init__(
@@ -63,20 +63,37 @@ class Sitting:
         out: Path | None,
         *,
         quiet: bool,
-        judge: Judge | None = None,
     ) -> None:
-        given = {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
-        given.update({name: value for name, value in flags.items() if value is not None})
+        given: dict[str, Any] = (
+            {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
+        )
+        if (name := flags.get("preset") or given.pop("preset", None)) is not None:
+            given = {**preset(name), **{known: value for known, value in given.items() if known != "preset"}}
+        judge = {**_settings(given.pop("judge", {})), **_settings(flags.get("judge") or {})}
+        given.update({name: value for name, value in flags.items() if value is not None and name not in _APART})
         if "task" not in given:
             raise ConfigurationError("name a task: on the command line, or as task = ... in the --config file")
-        if given.get("cells") == ["all"]:
-            given["cells"] = all_cells()
+        if "all" in (given.get("cells") or ()):
+            given["cells"] = [one for name in given["cells"] for one in (all_cells() if name == "all" else [name])]
         budgets = given.pop("memory_budgets", None)
         self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))
         self.console = Console(stderr=quiet)
-        self.quiet, self.judge = quiet, judge
+        self.quiet, self.judge = quiet, judge_of(judge)
         self.out = out or Path("runs") / f"{Path(self.config.data.task).stem}-{self.config.digest()[:8]}"
         self.lm = model(self.config.model, [f"{n}={json.dumps(v)}" for n, v in self.config.model_options.items()])
+        self.running = self._priced(flags.get("prices") or {}, judge.get("lm"))
+
+    def _priced(self, flags: Mapping[str, Any], judge: object) -> Running:
+        """Return the way of running with prices by the models' own names; a file may price more than are used."""
+        used = {self.config.model: self.lm.model, self.lm.model: self.lm.model}
+        if self.judge is not None:
+            used |= {str(judge): self.judge.lm.model, self.judge.lm.model: self.judge.lm.model}
+        if unused := [name for name in flags if name not in used]:
+            raise ConfigurationError(
+                f"--price {unused[0]}=...: no model of this exam is called that; there are {', '.join(used)}"
+            )
+        prices = {used.get(name, name): price for name, price in self.running.prices.items()}
+        return self.running.model_copy(update={"prices": prices})
 
     @cached_property
     def frame(self) -> Frame:
@@ -86,28 +103,40 @@ class Sitting:
     def estimate(self) -> dict[str, Any]:
         """Say what the exam will cost; returns it as JSON."""
         frame = self.frame
-        found = estimate(frame, Store(self.out))
+        found = estimate(frame, Store(self.out), self.running.prices)
         total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
-        usd = None if any(arm.usd is None for arm in found) else sum(arm.usd or 0.0 for arm in found)
+        usd = _sum([arm.usd for arm in found])
         if not self.quiet and not total["steps"]:
             self.console.print(f"{frame.data.name}: every walk of these {len(found)} arms is finished already")
         elif not self.quiet:
-            money = "" if usd is None else f", about {usd:.2g} USD by the price list"
             self.console.print(
-                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {total['calls']:,} "
-                f"calls, {total['prompt_tokens']:,} tokens sent, {total['completion_tokens']:,} received{money} (from "
-                "a pilot of a few steps with the stand-in; a model that writes more costs more)",
+                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {_amounts(total, usd)} "
+                "(from a pilot of a few steps with the stand-in; a model that writes more costs more)",
                 highlight=False,
             )
-        return {"arms": [asdict(arm) for arm in found], **total, "usd": usd}
+        told = {"arms": [asdict(arm) for arm in found], **total, "usd": usd}
+        return told if self.judge is None else self._with_judge(told, self.judge)
+
+    def _with_judge(self, told: dict[str, Any], judge: Judge) -> dict[str, Any]:
+        found = asdict(estimate_judge(self.frame, judge.lm, judge.rubric, judge.known(self.out), self.running.prices))
+        if not self.quiet:
+            self.console.print(
+                f"then the judge {judge.lm.model} over {found['steps']:,} answers of all arms and floors: at most "
+                f"about {_amounts(found, found['usd'])}; equal questions are asked once",
+                highlight=False,
+            )
+        both = {name: told[name] + found[name] for name in _AMOUNTS if name != "steps"}
+        return {**told, "judge": found, "with judge": {**both, "usd": _sum([told["usd"], found["usd"]])}}
 
     def walk(self) -> int:
         """Sit the exam, write and print its result; returns the exit code."""
         watch = not self.quiet and self.console.is_terminal
         watcher = ExamProgress(self.console) if watch else Quiet()
-        exam = sit(self.frame, out=self.out, running=self.running, watcher=watcher)
+        gate = Gate(self.running)
+        check_priced(self.running, self.lm, None if self.judge is None else self.judge.lm)
+        exam = sit(self.frame, out=self.out, running=self.running, watcher=watcher, gate=gate)
         if self.judge is not None and exam.steps:
-            exam = self.judge(exam, self.out)
+            exam = self._judged(exam, self.judge, gate, watch)
         path = write_exam(exam, self.out)
         page = build(_page_source(exam, path), self.out / "page.html") if exam.steps else None
         if self.quiet:
@@ -118,6 +147,34 @@ class Sitting:
         if exam.config.get("stopped") == "interrupted":
             return EXIT_INTERRUPTED
         return 0 if exam.config.get("complete") else EXIT_INCOMPLETE
+
+    def _judged(self, exam: ExamResult, judge: Judge, gate: Gate, watch: bool) -> ExamResult:
+        with self.console.status(f"judging with {judge.lm.model}") if watch else nullcontext() as status:
+            return judge_exam(
+                exam,
+                judge.lm,
+                judge.rubric,
+                store=self.out / JUDGEMENTS,
+                running=self.running,
+                gate=gate,
+                listeners=[] if status is None else [Counted(status, judge.lm.model)],
+            )
+
+
+def _settings(given: object) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f'judge = {given!r}: give a table [judge] with kind = "match" and lm = "..."')
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _sum(amounts: Sequence[float | None]) -> float | None:
+    return None if None in amounts else sum(amount or 0.0 for amount in amounts)
+
+
+def _amounts(found: Mapping[str, Any], usd: float | None) -> str:
+    money = "" if usd is None else f", about {usd:.2g} USD"
+    sent, received = found["prompt_tokens"], found["completion_tokens"]
+    return f"{found['calls']:,} calls, {sent:,} tokens sent, {received:,} received{money}"
 
 
 def _page_source(exam: ExamResult, path: Path) -> ExamResult | Path:
@@ -144,26 +201,6 @@ def by_cell(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def print_exam(exam: ExamResult, console: Console) -> None:
-    """Print verdict, results and recovery of an exam."""
-    rows = arm_rows(exam, columns_of(exam))
-    console.print(Text(headline(exam, rows), style="bold"))
-    for said in statements(exam, rows):
-        console.print(Text(f"- {said.text}", style=_STYLES.get(said.kind, "")))
-    console.print(_results(exam, rows))
-    recovered = recovery_table(exam, rows)
-    if recovered.rows:
-        console.print(_rich(recovered))
-
-
-def summary_of(exam: ExamResult) -> dict[str, Any]:
-    """Return the result of an exam as one small JSON object, without the walks."""
-    dumped = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs"}}})
-    for c, told in zip(exam.comparisons, dumped["comparisons"], strict=True):
-        told.update(outcome=c.outcome, words=c.words)
-    return {"task": dumped["task"], "complete": exam.config.get("complete"), **dumped}
-
-
 def swept(given: Mapping[str, Any], budgets: Sequence[int]) -> dict[str, Any]:
     """Return settings in which every cell stands once for each memory budget.
 
@@ -175,44 +212,3 @@ def swept(given: Mapping[str, Any], budgets: Sequence[int]) -> dict[str, Any]:
     cells = [name for name in given.get("cells") or ("reflective",) if name != given.get("control", "empty_memory")]
     arms = [{"label": f"{c} {b}", "cell": c, "settings": {"budget": b}} for c in cells for b in budgets]
     return {**rest, "arms": arms}
-
-
-def _results(exam: ExamResult, rows: list[ArmRow]) -> RichTable:
-    """Return the results in as few columns as a terminal has room for; the page has them all."""
-    said = {c.arm: c for c in exam.comparisons}
-    drawn = RichTable(title="Results", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    drawn.add_column("arm", no_wrap=True)
-    failed = any(row.failed for row in rows)
-    names = [f"{exam.metric.name} [95 %]", "gain", "p", "calls", "tokens", *(["failed"] if failed else [])]
-    for name in names:
-        drawn.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        c = said.get(row.label)
-        asked = row.role != "floor"
-        cells = [
-            numbers.figure(row.score, exam.metric),
-            numbers.points(c.gain, exam.metric).removesuffix(" points")
-            if c
-            else "control"
-            if row.role == "control"
-            else "",
-            numbers.p_value(c.p_corrected) if c else "",
-            numbers.count(row.calls) if asked else "",
-            numbers.count(row.tokens) if asked else "",
-            *([f"{row.failed:,}"] if failed else []),
-        ]
-        style = {"floor": "dim", "control": "italic"}.get(row.role, "")
-        drawn.add_row(Text(row.label), *(Text(cell) for cell in cells), style=style)
-    drawn.caption, drawn.caption_justify = "Gain over the control; calls and tokens for each step.", "left"
-    return drawn
-
-
-def _rich(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, header_style="dim")
-    drawn.caption, drawn.caption_justify = table.note, "left"
-    for index, name in enumerate(table.columns):
-        drawn.add_column(Text(name), justify="left" if index == 0 else "right", overflow="fold")
-    for row, kind in zip(table.rows, table.kinds, strict=True):
-        style = {"floor": "dim", "control": "italic"}.get(kind, "")
-        drawn.add_row(*(Text(cell) for cell in row), style=style)
-    return drawn

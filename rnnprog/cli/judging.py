@@ -1,50 +1,98 @@
-"""A scoring judge named on the command line."""
+"""A scoring judge named on the command line or in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 from rnnprog.cli.models import model
 from rnnprog.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from rnnprog.exam_result import ExamResult
+    import dspy
+    from rich.status import Status
 
-__all__ = ["Judge", "judge_of"]
+    from rnnprog.lm.meter import Heard
+    from rnnprog.rubric import Rubric
 
-Judge = Callable[["ExamResult", Path], "ExamResult"]
+__all__ = ["JUDGEMENTS", "Counted", "Judge", "judge_of"]
+
+JUDGEMENTS = "judgements.jsonl"
+"""Name of the file in an exam's folder that holds the judge's texts; what is there is not paid for again."""
 
 
-def judge_of(kind: str | None, lm: str | None, top_k: int | None) -> Judge | None:
-    """Return what scores a finished exam; ``None`` if no judge is asked for.
+@dataclass(frozen=True)
+class Judge:
+    """What scores a finished exam.
 
-    Its texts go into ``judgements.jsonl`` in the exam's folder, and what is there is not paid for again.
+    Attributes:
+        lm: the judge.
+        rubric: what it decides.
+    """
+
+    lm: dspy.LM
+    rubric: Rubric
+
+    def known(self, out: Path) -> int:
+        """Return how many judgements of this judge an exam's folder holds."""
+        from rnnprog.judgements import JudgementFile
+        from rnnprog.judging import judge_name
+
+        return len(JudgementFile(out / JUDGEMENTS, judge_name(self.lm, self.rubric.kind)).known)
+
+
+class Counted:
+    """Shows how many calls a judge has made; a listener of its calls.
 
     Args:
-        kind: ``match`` or ``alignment``.
-        lm: the judge, named as models are.
-        top_k: entries of a ranked answer that count.
+        status: what is shown on the terminal.
+        name: of the judge.
+    """
+
+    def __init__(self, status: Status, name: str) -> None:
+        self.status, self.name, self.calls = status, name, 0
+
+    def calling(self, phase: str) -> None:
+        """Let every call pass."""
+
+    def called(self, call: Heard) -> None:
+        """Show one call more."""
+        self.calls += 1
+        self.status.update(f"judging with {self.name}: {self.calls:,} calls")
+
+    def left(self, phase: str) -> None:
+        """Nothing is left to do."""
+
+
+def judge_of(given: Mapping[str, Any]) -> Judge | None:
+    """Return what scores a finished exam; ``None`` if no judge is asked for.
+
+    Args:
+        given: ``kind`` (match or alignment), ``lm`` (named as models are), ``lm_options``, ``field``, ``top_k`` and
+            ``truth`` (any or first), by name; ``None`` where not given.
 
     Raises:
-        ConfigurationError: a judge without a model, or settings without a judge.
+        ConfigurationError: a judge without a model, settings without a judge, or some that do not go together.
     """
-    if kind is None:
-        if lm is not None or top_k is not None:
-            raise ConfigurationError("--judge-lm and --judge-top-k need --judge match or --judge alignment")
+    rest = {name: value for name, value in given.items() if value is not None}
+    if not rest:
         return None
+    kind, lm, options = rest.get("kind"), rest.pop("lm", None), rest.pop("lm_options", {})
     if kind not in ("match", "alignment"):
-        raise ConfigurationError(f"--judge {kind}: write --judge match or --judge alignment")
-    if kind == "alignment" and top_k is not None:
-        raise ConfigurationError("--judge-top-k is for --judge match: an alignment rates the answer as a whole")
+        said = "which kind is missing" if kind is None else f"not {kind!r}"
+        raise ConfigurationError(f"a judge is of the kind match or alignment, {said}: write --judge match")
     if lm is None:
         raise ConfigurationError(f"--judge {kind} needs --judge-lm: a judge should not be the model that it judges")
-    said, judge = cast(Literal["match", "alignment"], kind), model(lm, [])
+    from rnnprog.rubric import Rubric
 
-    def score(exam: ExamResult, out: Path) -> ExamResult:
-        from rnnprog.evaluate import judge_exam
+    rubric = Rubric.of(**rest)
+    return Judge(model(str(lm), [f"{name}={json.dumps(value)}" for name, value in _table(options).items()]), rubric)
 
-        return judge_exam(exam, judge, said, top_k=top_k, store=out / "judgements.jsonl")
 
-    return score
+def _table(options: Any) -> Mapping[str, Any]:
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(f"the judge's lm_options are {options!r}; give a table such as {{temperature = 0}}")
+    return options

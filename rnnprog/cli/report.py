@@ -19,7 +19,9 @@ class Dress(str, Enum):
 
 
 def report_command(
-    source: Annotated[Path, typer.Argument(help="A result.json, the folder of an exam, or a trace.jsonl.")],
+    source: Annotated[
+        Path, typer.Argument(help="A result.json, the folder of an exam or of rnnprog latent table, or a trace.jsonl.")
+    ],
     out: Annotated[Optional[Path], typer.Option(help="Where the page goes [page.html beside the source].")] = None,
     figures: Annotated[Optional[Path], typer.Option(help="Folder for figures, as SVG and PNG.")] = None,
     tables: Annotated[Optional[Dress], typer.Option(help="Print the tables in Markdown or LaTeX.")] = None,
@@ -29,11 +31,12 @@ def report_command(
     from rnnprog.report.build import build, load
     from rnnprog.report.columns import columns_of
     from rnnprog.report.figures import save_figures
-    from rnnprog.report.tables import memory_table, recovery_table, result_table, to_latex, to_markdown
+    from rnnprog.report.tables import cost_table, memory_table, recovery_table, result_table, to_latex, to_markdown
 
     if source.is_dir() and not (source / "result.json").is_file() and (source / "trace.jsonl").is_file():
         source = source / "trace.jsonl"
-    page = build(source, out or (source if source.is_dir() else source.parent) / "page.html")
+    folder = source if source.is_dir() else source.parent
+    page = build(source, out or folder / "page.html")
     typer.echo(f"page: {page}", err=tables is not None)
     if figures is None and tables is None:
         return
@@ -44,5 +47,5 @@ def report_command(
     if tables is not None:
         rows = arm_rows(exam, columns_of(exam))
         dress = to_latex if tables is Dress.latex else to_markdown
-        found = [result_table(exam, rows), recovery_table(exam, rows), memory_table(rows)]
+        found = [result_table(exam, rows), cost_table(exam), recovery_table(exam, rows), memory_table(rows)]
         typer.echo("\n\n".join(dress(table) for table in found if table.rows))

@@ -34,6 +34,9 @@ def sweep_command(
     max_calls: Annotated[Optional[int], typer.Option(min=0, help="Model calls that may be paid for.")] = None,
     max_tokens: Annotated[Optional[int], typer.Option(min=0, help="Tokens that may be paid for.")] = None,
     max_usd: Annotated[Optional[float], typer.Option(min=0, help="Money that may be spent.")] = None,
+    price: Annotated[
+        Optional[list[str]], typer.Option(metavar="MODEL=IN,OUT", help="USD for a million tokens sent, received.")
+    ] = None,
     only_estimate: Annotated[bool, typer.Option("--estimate", help="Say what it would cost, and stop.")] = False,
     config: Annotated[Optional[Path], typer.Option(help="TOML file with further settings, as for compare.")] = None,
     out: Annotated[Optional[Path], typer.Option(help="Folder; an exam found there goes on.")] = None,
@@ -64,6 +67,7 @@ def sweep_command(
         "max_calls": max_calls,
         "max_tokens": max_tokens,
         "max_usd": max_usd,
+        "prices": options(price or [], "--price") or None,
     }
     sitting = Sitting(flags, config, out, quiet=as_json)
     told = sitting.estimate()

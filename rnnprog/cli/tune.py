@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -12,6 +11,7 @@ import typer
 from rnnprog.cli.models import EMBEDDED, model, options
 
 if TYPE_CHECKING:
+    from rnnprog.cli.tuning import Tuning
     from rnnprog.tasks import TaskData
 
 __all__ = ["app"]
@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False, help="Search for better prompts and memo
 
 _SEARCH, _LIMITS, _STORE, _MODEL = "Search", "Limits", "Storage", "Model"
 _ENOUGH = 12  # sequences; a task with fewer is cut into windows
-_SHARES = (0.3, 0.4)  # for writing prompts, for judging them; the rest is held out
+_SHARES = (0.2, 0.3)  # for writing prompts, for judging them; the rest is held out, for an answer that can be trusted
 
 
 @app.command()
@@ -43,13 +43,19 @@ def tune(
     option: Annotated[
         Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Option of the task.", rich_help_panel=_SEARCH)
     ] = None,
+    prompt: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="PHASE=TEXT", help="Start from this instruction.", rich_help_panel=_SEARCH),
+    ] = None,
     window: Annotated[
         int, typer.Option(min=2, help="Cut long sequences into windows of so many steps.", rich_help_panel=_SEARCH)
     ] = 16,
     limit: Annotated[
         Optional[int], typer.Option(min=1, help="Steps of the task to use.", rich_help_panel=_SEARCH)
     ] = None,
-    budget_calls: Annotated[Optional[int], typer.Option(help="Model calls at most.", rich_help_panel=_LIMITS)] = None,
+    budget_calls: Annotated[
+        Optional[int], typer.Option(help="Model calls at most, for the search.", rich_help_panel=_LIMITS)
+    ] = None,
     budget_tokens: Annotated[Optional[int], typer.Option(help="Tokens at most.", rich_help_panel=_LIMITS)] = None,
     budget_money: Annotated[Optional[float], typer.Option(help="Money at most.", rich_help_panel=_LIMITS)] = None,
     budget_minutes: Annotated[Optional[float], typer.Option(help="Minutes at most.", rich_help_panel=_LIMITS)] = None,
@@ -80,6 +86,7 @@ def tune(
         Optional[str], typer.Option(help="Model that writes prompts; by default the same.", rich_help_panel=_MODEL)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    worker: Annotated[bool, typer.Option("--worker", hidden=True)] = False,
 ) -> None:
     """Tune the prompts of a recurrent program on a task; run the same command again to go on where it stopped."""
     from rnnprog.cli.tuning import Tuning
@@ -104,19 +111,35 @@ def tune(
         pruner=pruner,
         prompt_model=lms["prompt_model"],
     )
-    tuning = Tuning(tuner, data, lms["model"], _SHARES, quiet=as_json, embedded=lm == EMBEDDED)
+    prompts = options(prompt or [], "--prompt")
+    quiet = as_json or worker
+    tuning = Tuning(tuner, data, lms["model"], _SHARES, prompts, quiet=quiet, embedded=lm == EMBEDDED)
     if dry_run:
         tuning.tell_estimate()
         return
-    _refuse_lonely_memory(storage, workers)
-    others = _start_others(workers - 1)
-    try:
+    if worker:
         tuning.search()
-    finally:
-        for other in others:
-            other.wait()
+        return
+    _refuse_lonely_memory(storage, workers)
+    _search(tuning, workers)
     tuning.tell()
     _report(folder)
+    if tuning.interrupted:
+        raise KeyboardInterrupt
+
+
+def _search(tuning: Tuning, workers: int) -> None:
+    if workers == 1:
+        tuning.search()
+        return
+    from rnnprog.cli.workers import other_workers
+
+    with other_workers(workers - 1, sys.argv[1:]) as others:
+        tuning.search()
+        if tuning.interrupted:
+            others.stop()
+    if not tuning.interrupted:
+        tuning.gather()
 
 
 def _data(task: str, given: dict[str, Any], window: int, limit: int | None) -> TaskData:
@@ -145,29 +168,3 @@ def _refuse_lonely_memory(storage: str | None, workers: int) -> None:
         from rnnprog.errors import ConfigurationError
 
         raise ConfigurationError("--workers need a storage that processes can share; leave --storage memory out")
-
-
-def _start_others(count: int) -> list[subprocess.Popen[bytes]]:
-    """Start further workers: the same command, with one worker, and silent."""
-    arguments = _without_workers(sys.argv[1:])
-    command = [sys.executable, "-m", "rnnprog.cli", *arguments, "--json"]
-    return [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(count)]
-
-
-def _without_workers(arguments: list[str]) -> list[str]:
-    """Return the arguments without the number of workers.
-
-    Example:
-        >>> _without_workers(["tune", "regimes", "--workers", "4", "--trials", "9"])
-        ['tune', 'regimes', '--trials', '9']
-    """
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument == "--workers":
-            skip = True
-        elif not argument.startswith("--workers=") and argument != "--json":
-            kept.append(argument)
-    return kept

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dspy
+import optuna
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from rnnprog.cli.searching import Lines, Watch
 from rnnprog.errors import ConfigurationError
 from rnnprog.module import RecurrentModule
-from rnnprog.optimizers import Budget, OptunaTuner, Progress, before_after, changes
+from rnnprog.optimizers import OptunaTuner, before_after, changes
+from rnnprog.optimizers.space import phases_of
 from rnnprog.statistics import Comparison
 from rnnprog.tasks import TaskData
 
@@ -23,6 +27,7 @@ __all__ = ["Tuning"]
 
 _STAND_IN = "The model is the embedded stand-in: it shows the machinery at work; its scores say nothing about LLMs."
 _EVERY = 4  # redraws a second
+_LONG = 12  # lines of a diff on the terminal
 
 
 class Tuning:
@@ -33,6 +38,7 @@ class Tuning:
         task: the data; cut by time into sequences to write prompts from, to judge them on, and held out.
         lm: the model of all phases.
         shares: of the first two parts.
+        prompts: instructions to start from, by phase; the package's own where none is given.
         quiet: print one JSON object and nothing else.
         embedded: whether the model is the stand-in.
     """
@@ -43,6 +49,7 @@ class Tuning:
         task: TaskData,
         lm: dspy.LM,
         shares: tuple[float, float],
+        prompts: Mapping[str, str] | None = None,
         *,
         quiet: bool,
         embedded: bool,
@@ -50,6 +57,7 @@ class Tuning:
         self.tuner, self.task, self.quiet, self.embedded = tuner, task, quiet, embedded
         self.student = RecurrentModule(task.task)
         self.student.set_lm(lm)
+        _instruct(self.student, prompts or {})
         self.train, self.val, self.test = task.split(*shares, by="sequences")
         if not (len(self.train) and len(self.val) and len(self.test)):
             raise ConfigurationError(
@@ -58,6 +66,13 @@ class Tuning:
             )
         self.program: Any = None
         self.console = Console(stderr=quiet)
+        self._start = time.monotonic()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped the search."""
+        return self.program is None or self.program.stopped == "interrupted"
 
     def tell_estimate(self) -> None:
         """Print what the search would cost at most."""
@@ -65,59 +80,111 @@ class Tuning:
         if self.quiet:
             print(told.model_dump_json())
             return
+        calls = 2 * sum(len(sequence) for sequence in self.test.sequences) * len(phases_of(self.student))
         self.console.print(
             f"At most {told.trials} trials, {told.walks:,} walks, {told.calls:,} calls, about {told.tokens:,} tokens "
-            f"({told.calls_per_walk:g} calls a walk); pruning usually makes it less."
+            f"({told.calls_per_walk:g} calls a walk); pruning usually makes it less. Before and after on the "
+            f"{len(self.test)} sequences held out come on top: {calls:,} calls at most."
         )
 
     def search(self) -> None:
         """Search, with a live display where there is a terminal."""
-        watch = not self.quiet and self.console.is_terminal
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            if not watch:
-                self.program = self.tuner.compile(self.student, trainset=self.train, valset=self.val)
-                return
-            with Live(console=self.console, refresh_per_second=_EVERY) as live:
-                self.tuner.on_progress = lambda progress: live.update(_table(progress, self.tuner.budget))
-                self.program = self.tuner.compile(self.student, trainset=self.train, valset=self.val)
+            if self.quiet:
+                self._compile()
+            elif not self.console.is_terminal:
+                self.tuner.on_progress = Lines(self.console).say
+                self._compile()
+            else:
+                watch = Watch(self.tuner.budget, f"tuning {self.tuner.study_name}")
+                with Live(console=self.console, refresh_per_second=_EVERY) as live:
+                    self.tuner.on_progress = lambda progress: live.update(watch.drawn(progress))
+                    self._compile()
+
+    def gather(self) -> None:
+        """Take in what other workers have finished since, and finish what dead ones have left behind."""
+        minutes = self.tuner.budget.minutes
+        if minutes is not None:
+            left = max(1e-6, minutes - (time.monotonic() - self._start) / 60)
+            self.tuner.budget = self.tuner.budget.model_copy(update={"minutes": left})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            self._compile()
+
+    def _compile(self) -> None:
+        self.program = self.tuner.compile(self.student, trainset=self.train, valset=self.val)
 
     def tell(self) -> None:
-        """Print before and after on the sequences held out, and every changed prompt; write ``compared.json``."""
+        """Print before and after on the sequences held out, and every changed prompt; write ``compared.json``.
+
+        After Ctrl-C nothing more is walked: the program is saved, and the command goes on when it is called again.
+        """
+        if self.interrupted:
+            self._tell_interrupted()
+            return
         metric = self.tuner.objective.metric
         compared = before_after(self.student, self.program, self.test.sequences, metric)  # type: ignore[arg-type]
-        differing = changes(self.student, self.program)
-        summary = {
-            "stopped": self.program.stopped,
-            "trials": len(self.program.trial_logs),
-            "spent": self.program.ledger.spent.model_dump(),
-            "score_while_searching": self.program.score,
-            "held_out": compared.model_dump(),
-            "changes": differing,
-            "program": None if self.tuner.folder is None else str(self.tuner.folder / "program.json"),
-        }
+        summary = self._summary(compared)
         if self.tuner.folder is not None:
             path = Path(self.tuner.folder, "compared.json")
             path.write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
         if self.quiet:
             print(json.dumps(summary, ensure_ascii=False))
-            return
-        self._tell(summary, compared, differing)
+        else:
+            self._tell(summary, compared)
 
-    def _tell(self, summary: dict[str, Any], compared: Comparison, differing: dict[str, list[str]]) -> None:
+    def _summary(self, compared: Comparison | None) -> dict[str, Any]:
+        best = self.program.candidate_programs
+        return {
+            "stopped": self.program.stopped,
+            "trials": len(self.program.trial_logs),
+            "trial": best[0]["trial"] if best else None,
+            "spent": self.program.ledger.spent.model_dump(),
+            "score_while_searching": self.program.score,
+            "held_out": None if compared is None else compared.model_dump(),
+            "words": "" if compared is None else compared.words,
+            "changes": changes(self.student, self.program),
+            "program": None if self.tuner.folder is None else str(self.tuner.folder / "program.json"),
+        }
+
+    def _tell_interrupted(self) -> None:
+        if self.quiet:
+            print(json.dumps(self._summary(None), ensure_ascii=False))
+            return
+        score = "" if self.program.score is None else f" Best so far: {self.program.score:.4g}."
+        kept = "" if self.tuner.folder is None else f" The program is in {self.tuner.folder / 'program.json'}."
+        self.console.print(Text(f"Interrupted.{score}{kept} The same command goes on where it stopped."))
+
+    def _tell(self, summary: dict[str, Any], compared: Comparison) -> None:
         say = self.console.print
+        logs = self.program.trial_logs.values()
+        early = sum("pruned_after" in log for log in logs)
+        errors = [log["error"] for log in logs if "error" in log]
         spent = self.program.ledger.spent
-        say(f"\n{summary['trials']} trials, {spent.calls:,} calls, {spent.tokens:,} tokens: {summary['stopped']}.")
+        start = next((row["score"] for row in self.program.candidate_programs if row["trial"] == 0), None)
         say(
-            f"Held out ({len(self.test)} sequences): {compared.metric} before {_figure(compared.control_score)}, "
-            f"after {_figure(compared.arm_score)}."
+            f"\n{summary['trials']} trials ({early} ended early, {len(errors)} failed), {spent.calls:,} calls, "
+            f"{spent.tokens:,} tokens: {summary['stopped']}."
         )
-        say(Text(compared.words))
-        for part, lines in differing.items():
+        if errors:
+            say(Text(f"The first failure: {errors[0]}", style="red"))
+        say(
+            f"While searching: {compared.metric} {_figure(start)} → {_figure(self.program.score)} "
+            "(these scores chose the winner and flatter it)."
+        )
+        say(
+            f"Held out, {len(self.test)} sequences: {compared.metric} {_figure(compared.control_score)} → "
+            f"{_figure(compared.arm_score)}."
+        )
+        say(Text(compared.words[:1].upper() + compared.words[1:] + ".", style="bold"))
+        for part, lines in summary["changes"].items():
             say(Text(f"\n{part}", style="bold"))
-            for line in lines:
+            for line in lines[:_LONG]:
                 say(Text(line, style={"+": "green", "-": "red"}.get(line[:1], "dim")))
-        if not differing:
+            if len(lines) > _LONG:
+                say(Text(f"... {len(lines) - _LONG} more lines; all of it is on the page", style="dim"))
+        if not summary["changes"]:
             say("Nothing was found that is better than the student as it is.")
         if self.tuner.folder is not None:
             say(f"\nProgram: {summary['program']}   Page: {Path(self.tuner.folder, 'tuning.html')}")
@@ -125,34 +192,13 @@ class Tuning:
             say(Text(_STAND_IN, style="dim"))
 
 
+def _instruct(student: RecurrentModule, prompts: Mapping[str, str]) -> None:
+    phases = phases_of(student)
+    for phase, text in prompts.items():
+        if phase not in phases:
+            raise ConfigurationError(f"--prompt {phase}=...: there is no such phase; there are {', '.join(phases)}")
+        phases[phase].signature = phases[phase].signature.with_instructions(str(text))
+
+
 def _figure(value: float | None) -> str:
     return "nothing" if value is None else f"{value:.4g}"
-
-
-def _table(progress: Progress, budget: Budget) -> Table:
-    table = Table.grid(padding=(0, 2))
-    best = "-" if progress.best is None else f"{progress.best:.4f}"
-    spent = progress.spent
-    table.add_row("best so far", best)
-    table.add_row(
-        "trials", f"{progress.trials} of {progress.wanted}, {progress.pruned} pruned, {progress.failed} failed"
-    )
-    table.add_row("spent", f"{spent.calls:,} calls, {spent.tokens:,} tokens, {spent.seconds:.0f} s")
-    if left := _left(progress, budget):
-        table.add_row("left", left)
-    table.add_row("now", progress.doing)
-    return table
-
-
-def _left(progress: Progress, budget: Budget) -> str:
-    spent = progress.spent
-    parts = []
-    if budget.calls is not None:
-        parts.append(f"{max(0, budget.calls - spent.calls):,} calls")
-    if budget.tokens is not None:
-        parts.append(f"{max(0, budget.tokens - spent.tokens):,} tokens")
-    if budget.money is not None:
-        parts.append(f"{max(0.0, budget.money - spent.money):.4g} in money")
-    if budget.minutes is not None:
-        parts.append(f"{max(0.0, budget.minutes - spent.seconds / 60):.1f} minutes")
-    return ", ".join(parts)

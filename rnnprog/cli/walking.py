@@ -13,7 +13,7 @@ from rich.console import Console
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
-from rnnprog.floor_runs import sequences_of, walk_floors
+from rnnprog.floor_runs import sequences_of, usual_floors, walk_floors
 from rnnprog.metrics import get_metric, score_steps, summary
 from rnnprog.module import RecurrentModule
 from rnnprog.observer import TraceFile
@@ -76,7 +76,8 @@ class Walker:
         """Print table, memory before and after, and where the files are; or one JSON object."""
         main = next(iter(arms.values()))
         walked = sequences_of(main)  # floors need no model, and see exactly the steps that were walked
-        floors = walk_floors(self.task.task, walked, self.task.floors) if walked else {}
+        names = usual_floors(self.task.task, self.task.floors)
+        floors = walk_floors(self.task.task, walked, names) if walked else {}
         page = self._page(arms, floors, embedded=embedded)
         lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
         errors = {trace.sequence: trace.error for trace in main.traces if trace.error}

@@ -4,16 +4,18 @@ Start with :class:`ExamConfig` and :func:`examine`; :func:`estimate` says before
 """
 
 from rnnprog.evaluate.arms import all_cells
-from rnnprog.evaluate.caps import CapReached
+from rnnprog.evaluate.caps import CapReached, Gate, check_priced
 from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
-from rnnprog.evaluate.estimate import ArmEstimate, estimate
+from rnnprog.evaluate.estimate import ArmEstimate, estimate, estimate_judge
 from rnnprog.evaluate.examine import examine, sit
 from rnnprog.evaluate.frame import Frame, frame_of
 from rnnprog.evaluate.judging import judge_exam
+from rnnprog.evaluate.presets import PRESETS, preset
 from rnnprog.evaluate.store import Store
 from rnnprog.evaluate.watch import ExamProgress, Quiet, Watcher
 
 __all__ = [
+    "PRESETS",
     "ArmEstimate",
     "ArmSpec",
     "CapReached",
@@ -21,15 +23,19 @@ __all__ = [
     "ExamConfig",
     "ExamProgress",
     "Frame",
+    "Gate",
     "Quiet",
     "Running",
     "Store",
     "Watcher",
     "all_cells",
+    "check_priced",
     "estimate",
+    "estimate_judge",
     "examine",
     "frame_of",
     "judge_exam",
+    "preset",
     "read_toml",
     "sit",
     "split_settings",

@@ -1,15 +1,20 @@
-"""A hard limit on what an exam may cost: asked before each call, so that no call goes beyond it."""
+"""A hard limit on what an exam and its judge may cost: asked before each call, so that no call goes beyond it."""
 
 from __future__ import annotations
 
 import threading
 
+import dspy
+
 from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate.config import Running
 from rnnprog.jobs import Halt
 from rnnprog.lm.meter import Heard
+from rnnprog.lm.prices import price_of
 
 __all__ = ["CapReached", "Gate", "check_priced"]
+
+_STATE = "state its price in USD for a million tokens sent and received (--price MODEL=IN,OUT, or a table prices)"
 
 
 class CapReached(Halt):
@@ -17,7 +22,7 @@ class CapReached(Halt):
 
 
 class Gate:
-    """Counts what all walks of an exam pay for, and refuses calls once a cap is reached; a listener of every walk.
+    """Counts what an exam pays for, and refuses calls once a cap is reached; a listener of every walk and judgement.
 
     Calls are counted when they come back. As long as calls in flight could use up what is left of ``max_calls``,
     others wait for them, so the number of calls that reach the model is never above it, unless an adapter asks
@@ -68,6 +73,9 @@ class Gate:
             self.calls += 1
             self.tokens += call.prompt_tokens + call.completion_tokens
             self.usd += call.cost or 0.0
+            if call.cost is None and self.running.max_usd is not None and self.reached is None:
+                cap = f"the cap of {self.running.max_usd:g} USD cannot be held"
+                self.reached = f"a call came back without a price, so {cap}; {_STATE}"
 
     def left(self, phase: str) -> None:
         """Hear that a call came back."""
@@ -86,14 +94,15 @@ class Gate:
         return None
 
 
-def check_priced(running: Running, price: object) -> None:
-    """Refuse a cap on money where the price of the model is not known: it could not be held.
+def check_priced(running: Running, *models: dspy.LM | None) -> None:
+    """Refuse a cap on money where the price of a model is not known: it could not be held.
 
     Raises:
         ConfigurationError: as said.
     """
-    if running.max_usd is not None and price is None:
-        raise ConfigurationError(
-            f"max_usd = {running.max_usd:g} cannot be held: the price list does not know this model; "
-            "cap calls or tokens instead"
-        )
+    for lm in models if running.max_usd is not None else ():
+        if lm is not None and price_of(lm, running.prices) is None:
+            raise ConfigurationError(
+                f"a cap of {running.max_usd:g} USD (max_usd) cannot be held: neither dspy's price list nor you say "
+                f"what {lm.model!r} costs; {_STATE}, or cap calls or tokens instead"
+            )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.lm.prices import Price, read_prices
 from rnnprog.memory import Value
 from rnnprog.trace import Fields
 
@@ -108,7 +109,8 @@ class ExamConfig(Value):
 
         Args:
             **given: fields of this class, and for short ``task``, ``options``, ``signature``, ``limit`` (fields of
-                :class:`DataSpec`), ``cells`` (names, each an arm), ``cell_options`` (settings by name of the cell)
+                :class:`DataSpec`), ``cells`` (names, each an arm; ``river:NAME`` is the cell ``river`` with that
+                model, see :mod:`rnnprog.cells.river_models`), ``cell_options`` (settings by name of the cell)
                 and ``arms`` (in full, after the cells). A control that is no arm yet is added.
 
         Raises:
@@ -118,7 +120,7 @@ class ExamConfig(Value):
         try:
             data = DataSpec(**{name: rest.pop(name) for name in DataSpec.model_fields if name in rest})
             settings = dict(rest.pop("cell_options", {}))
-            specs = [ArmSpec(label=name, cell=name) for name in rest.pop("cells", ())]
+            specs = [_spec(name) for name in rest.pop("cells", ())]
             specs += [ArmSpec.model_validate({"label": arm.get("cell"), **arm}) for arm in rest.pop("arms", ())]
             control = rest.get("control", cls.model_fields["control"].default)
             if control not in [spec.label for spec in specs]:
@@ -152,10 +154,12 @@ class Running(Value):
     """How an exam is run; nothing of this changes its outcome, except that a cap may end it early.
 
     Attributes:
-        concurrency: walks in flight, over all arms.
-        max_calls: model calls that may be paid for from now on; answers from dspy's cache are free.
+        concurrency: walks in flight, over all arms; and calls of a judge in flight.
+        max_calls: model calls that may be paid for from now on, those of a judge among them; answers from dspy's
+            cache are free.
         max_tokens: tokens that may be paid for from now on.
         max_usd: money that may be spent from now on; refuses models without a known price.
+        prices: what models cost, by name, above dspy's price list; :func:`~rnnprog.lm.prices.read_prices` reads them.
         prompts: keep every prompt, for the page.
     """
 
@@ -163,6 +167,7 @@ class Running(Value):
     max_calls: int | None = Field(default=None, ge=0)
     max_tokens: int | None = Field(default=None, ge=0)
     max_usd: float | None = Field(default=None, ge=0)
+    prices: dict[str, Price] = Field(default_factory=dict)
     prompts: bool = False
 
     @classmethod
@@ -173,7 +178,8 @@ class Running(Value):
             ConfigurationError: an unknown name or an unusable value.
         """
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            rest = {name: value for name, value in given.items() if value is not None}
+            return cls(**{**rest, "prices": read_prices(rest.get("prices", {}))})
         except ValidationError as error:
             raise ConfigurationError(f"unusable settings of the run: {_first(error)}") from error
 
@@ -205,6 +211,11 @@ def split_settings(given: Mapping[str, Any]) -> tuple[ExamConfig, Running]:
     """
     how = {name: value for name, value in given.items() if name in Running.model_fields}
     return ExamConfig.of(**{n: v for n, v in given.items() if n not in how}), Running.of(**how)
+
+
+def _spec(name: str) -> ArmSpec:
+    cell, colon, model = name.partition(":")
+    return ArmSpec(label=name, cell=cell, settings={"model": model}) if colon else ArmSpec(label=name, cell=name)
 
 
 def _first(error: ValidationError) -> str:

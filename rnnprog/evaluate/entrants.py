@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rnnprog.cells.base import make_cell
-from rnnprog.cells.floors import floors_for
-from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate.arms import feedback_of, program_of
 from rnnprog.evaluate.config import ExamConfig
-from rnnprog.floor_runs import FLOOR_NAMES
+from rnnprog.floor_runs import floor_of, usual_floors
 from rnnprog.module import RecurrentModule
 from rnnprog.recording import Recording
 from rnnprog.tasks import TaskData
@@ -53,14 +50,9 @@ def entrants_of(config: ExamConfig, data: TaskData) -> list[Entrant]:
 
 
 def _floors(config: ExamConfig, data: TaskData) -> dict[str, RecurrentModule]:
-    if config.floors is not None:
-        if unknown := [name for name in config.floors if name not in FLOOR_NAMES]:
-            raise ConfigurationError(f"unknown floors {unknown}; there are {', '.join(FLOOR_NAMES)}")
-        cells = [make_cell(name, data.task) for name in config.floors]
-    else:
-        cells = [floor for floor in floors_for(data.task) if not data.floors or floor.name in data.floors]
-    programs = {}
-    for cell in cells:
-        # A floor's carry can grow with every step, and nobody looks at it.
-        programs[cell.name] = RecurrentModule(cell, feedback=feedback_of(config), recording=Recording(every=0))
-    return programs
+    names = config.floors if config.floors is not None else usual_floors(data.task, data.floors)
+    # A floor's carry can grow with every step, and nobody looks at it.
+    return {
+        name: RecurrentModule(floor_of(name, data.task), feedback=feedback_of(config), recording=Recording(every=0))
+        for name in names
+    }

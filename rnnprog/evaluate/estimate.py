@@ -11,29 +11,33 @@ from dataclasses import dataclass
 import dspy
 import numpy as np
 
+from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate.entrants import Entrant
 from rnnprog.evaluate.frame import Frame
 from rnnprog.evaluate.store import Store, WalkKey
 from rnnprog.jobs import Job, run_jobs
-from rnnprog.lm.embedded import EMBEDDED_MODEL, embedded_lm
-from rnnprog.trace import Sequence, StepRecord
+from rnnprog.judging import judge_steps
+from rnnprog.lm.embedded import embedded_lm
+from rnnprog.lm.prices import Price, Prices, price_of
+from rnnprog.rubric import Rubric
+from rnnprog.trace import Sequence, StepRecord, Trace
 
-__all__ = ["ArmEstimate", "estimate", "price_of"]
+__all__ = ["ArmEstimate", "estimate", "estimate_judge"]
 
 PILOT = 8  # steps
 
 
 @dataclass(frozen=True)
 class ArmEstimate:
-    """What one arm will cost.
+    """What one arm, or the judge, will cost.
 
     Attributes:
         label: the arm.
-        steps: steps to be walked; those that are finished already are not in here.
+        steps: steps to be walked, or answers to be judged; those that are finished already are not in here.
         calls: model calls.
         prompt_tokens: tokens sent.
         completion_tokens: tokens received.
-        usd: money, where the price list knows the model.
+        usd: money, where the price of the model is known.
     """
 
     label: str
@@ -44,12 +48,13 @@ class ArmEstimate:
     usd: float | None
 
 
-def estimate(frame: Frame, store: Store | None = None) -> list[ArmEstimate]:
+def estimate(frame: Frame, store: Store | None = None, prices: Prices | None = None) -> list[ArmEstimate]:
     """Estimate what an exam will cost, arm by arm.
 
     Args:
         frame: the exam.
         store: finished walks, which cost nothing any more.
+        prices: stated prices, above those of dspy's list.
 
     Example:
         >>> from rnnprog.evaluate import ExamConfig
@@ -58,30 +63,55 @@ def estimate(frame: Frame, store: Store | None = None) -> list[ArmEstimate]:
         >>> [(arm.label, arm.calls) for arm in estimate(frame_of(config, embedded_lm()))]
         [('zero_shot', 20), ('empty_memory', 20)]
     """
-    price = price_of(frame.lm)
-    longest = max((s for part in frame.parts.values() for s in (*part.warmup, *part.scored)), key=len)
-    pilot = longest.model_copy(update={"steps": longest.steps[:PILOT]})
+    price = price_of(frame.lm, prices)
     found = []
-    with dspy.context(lm=embedded_lm()):
-        jobs = [Job(entrant.program, pilot) for entrant in frame.asked]
-    run_jobs(jobs, concurrency=2)
-    for entrant, job in zip(frame.asked, jobs, strict=True):
-        records = job.trace.records if job.trace is not None else ()
+    for entrant, trace in zip(frame.asked, _pilots(frame), strict=True):
+        records = trace.records if trace is not None else ()
         lengths = [len(s) for s in _due(frame, entrant, store)]
         found.append(_drawn_out(entrant, list(records), lengths, price))
     return found
 
 
-def price_of(lm: dspy.LM | None) -> tuple[float, float] | None:
-    """Return the price in USD of a token sent and of one received, as far as dspy's price list knows it."""
-    if lm is None or lm.model == EMBEDDED_MODEL or not isinstance(getattr(lm, "_engine_spec", "auto"), str):
-        return None
-    from dspy.clients.model_metadata import model_info, rate
+def estimate_judge(
+    frame: Frame, lm: dspy.LM, rubric: Rubric, known: int = 0, prices: Prices | None = None
+) -> ArmEstimate:
+    """Estimate what a judge will cost at most: one call for each answer with a known truth, of every arm and floor.
 
-    provider, slash, name = lm.model.partition("/")
-    info = model_info(provider, name) if slash else {}
-    sent, received = rate(info, "input_cost_per_token"), rate(info, "output_cost_per_token")
-    return None if sent is None or received is None else (sent, received)
+    Equal questions are asked once, so where answers are few it is much less; a verdict that cannot be read is asked
+    for a second time.
+
+    Args:
+        frame: the exam.
+        lm: the judge.
+        rubric: what it decides.
+        known: judgements that are there already.
+        prices: stated prices, above those of dspy's list.
+
+    Raises:
+        ConfigurationError: the rubric does not fit the task.
+    """
+    outputs = list(frame.data.task.outputs)
+    if rubric.field is not None and rubric.field not in outputs:
+        raise ConfigurationError(f"the judge is to look at {rubric.field!r}, but the task's outputs are {outputs}")
+    pilots = [trace for trace in _pilots(frame) if trace is not None]
+    tried = judge_steps(pilots, embedded_lm(), rubric, concurrency=2)
+    sent, told = tried.usage.prompt_tokens, tried.usage.completion_tokens
+    steps = [step for part in frame.parts.values() for s in part.scored for step in s.steps[part.offset :]]
+    put = max(0, sum(step.target is not None for step in steps) * len(frame.entrants) - known)
+    share = put / tried.usage.calls if tried.usage.calls else 0.0
+    price = price_of(lm, prices)
+    usd = None if price is None else price.of(share * sent, share * told)
+    return ArmEstimate(f"judge ({lm.model})", put, put, round(share * sent), round(share * told), usd)
+
+
+def _pilots(frame: Frame) -> list[Trace | None]:
+    """Walk the first steps of the longest sequence with everyone who is asked."""
+    longest = max((s for part in frame.parts.values() for s in (*part.warmup, *part.scored)), key=len)
+    first = longest.model_copy(update={"steps": longest.steps[:PILOT]})
+    with dspy.context(lm=embedded_lm()):
+        jobs = [Job(entrant.program, first) for entrant in frame.asked]
+    run_jobs(jobs, concurrency=2)
+    return [job.trace for job in jobs]
 
 
 def _due(frame: Frame, entrant: Entrant, store: Store | None) -> list[Sequence]:
@@ -93,9 +123,7 @@ def _due(frame: Frame, entrant: Entrant, store: Store | None) -> list[Sequence]:
     return due
 
 
-def _drawn_out(
-    entrant: Entrant, records: list[StepRecord], lengths: list[int], price: tuple[float, float] | None
-) -> ArmEstimate:
+def _drawn_out(entrant: Entrant, records: list[StepRecord], lengths: list[int], price: Price | None) -> ArmEstimate:
     steps = sum(lengths)
     used = [list(record.total_usage.values()) for record in records]
     if not steps or not used:
@@ -111,7 +139,7 @@ def _drawn_out(
     summed = np.concatenate([[0.0], np.cumsum(by_step)])
     prompt = int(sum(summed[n] for n in lengths))
     completion = round(told[late].mean() * steps)
-    usd = None if price is None else prompt * price[0] + completion * price[1]
+    usd = None if price is None else price.of(prompt, completion)
     return ArmEstimate(entrant.label, steps, round(calls[late].mean() * steps), prompt, completion, usd)
 
 

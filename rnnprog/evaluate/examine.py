@@ -8,7 +8,6 @@ import dspy
 
 from rnnprog.evaluate.caps import Gate, check_priced
 from rnnprog.evaluate.config import ExamConfig, Running
-from rnnprog.evaluate.estimate import price_of
 from rnnprog.evaluate.frame import Frame, frame_of
 from rnnprog.evaluate.prompt_files import write_prompts
 from rnnprog.evaluate.seeds import model_of
@@ -64,19 +63,31 @@ def examine(
 
 
 def sit(
-    frame: Frame, *, out: str | Path | None = None, running: Running | None = None, watcher: Watcher | None = None
+    frame: Frame,
+    *,
+    out: str | Path | None = None,
+    running: Running | None = None,
+    watcher: Watcher | None = None,
+    gate: Gate | None = None,
 ) -> ExamResult:
-    """Walk an exam whose data are loaded already, as after :func:`~rnnprog.evaluate.estimate`; see :func:`examine`."""
+    """Walk an exam whose data are loaded already, as after :func:`~rnnprog.evaluate.estimate`; see :func:`examine`.
+
+    Args:
+        frame: the exam.
+        out: folder for finished walks.
+        running: walks in flight, caps, prompts.
+        watcher: is told of the progress.
+        gate: counts and refuses calls; give one to let :func:`~rnnprog.evaluate.judge_exam` go on under the same caps.
+    """
     running, watcher = running or Running(), watcher or Quiet()
-    if running.max_usd is not None:
-        check_priced(running, price_of(frame.lm))
+    check_priced(running, frame.lm)
     store = None if out is None else Store(out)
     if store is not None:
         store.claim({**frame.config.shared(), "rnnprog": versions()["rnnprog"]}, frame.made())
     watcher.begin({entrant.label: frame.steps for entrant in frame.asked}, frame.metrics[0])
     seeds = frame.seeds
     models = {s: model_of(frame.lm, s, seeds) if frame.lm is not None else None for s in seeds.numbers}
-    walker = Walker(running, store, watcher, Gate(running))
+    walker = Walker(running, store, watcher, gate or Gate(running))
     try:
         walked = walker.walk(frame.entrants, frame.parts, models)
     finally:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dspy
 
+from rnnprog.evaluate.caps import CapReached, Gate, check_priced
+from rnnprog.evaluate.config import Running
 from rnnprog.evaluate.scoring import arm_figures, comparisons, run_scores, scores_of
 from rnnprog.exam_result import Arm, ExamResult, MetricSpec
 from rnnprog.judgements import Judged, judged_metric
 from rnnprog.judging import judge_steps
 from rnnprog.lm.embedded import EMBEDDED_MODEL
+from rnnprog.lm.meter import Listener
 from rnnprog.metrics import Metric, get_metric
-from rnnprog.rubric import Kind, Truth
+from rnnprog.rubric import Rubric
 from rnnprog.statistics import Rules
-from rnnprog.trace import Trace
+from rnnprog.trace import Fields, Trace
 
 __all__ = ["judge_exam"]
 
@@ -22,13 +26,12 @@ __all__ = ["judge_exam"]
 def judge_exam(
     exam: ExamResult,
     lm: dspy.LM,
-    kind: Kind = "match",
+    rubric: Rubric | None = None,
     *,
-    field: str | None = None,
-    top_k: int | None = None,
-    truth: Truth = "any",
-    concurrency: int = 8,
     store: str | Path | None = None,
+    running: Running | None = None,
+    gate: Gate | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> ExamResult:
     """Let a judge score a finished exam; all arms, control and floors are put before the same judge.
 
@@ -38,40 +41,65 @@ def judge_exam(
     Args:
         exam: what :func:`rnnprog.evaluate.examine` gave, or a result read back from its file.
         lm: the judge; it should not be the model of the exam.
-        kind: ``match`` (right or wrong) or ``alignment`` (percent).
-        field: the output to look at; all of them if left out.
-        top_k: the first so many entries of a ranked answer count.
-        truth: with ``top_k``: whether ``any`` of several true things may be matched, or only the ``first``.
-        concurrency: calls in flight.
+        rubric: what is decided, and on which part of a step; by default whether all outputs match.
         store: JSON lines file with the judge's texts; what is there is not paid for again.
+        running: calls in flight, caps, prices.
+        gate: counts and refuses calls; the one of the walks, where the caps are on both together.
+        listeners: are told of the judge's calls.
 
     Returns:
         The exam with the judge's scores; ``config["judge"]`` has its name, its refusals by arm and its cost, and the
-        note says them.
+        note says them. Where a cap or Ctrl-C ended the judging, the scores stay as they were, since those of a part
+        would compare nothing; ``config["complete"]`` is false, and the judgements made go on from the store.
 
     Raises:
-        ConfigurationError: settings that do not go together.
+        ConfigurationError: settings that do not go together, or a cap on money that cannot be held.
         LMUnavailableError: the judge cannot be used.
     """
+    running, rubric = running or Running(), rubric or Rubric()
+    check_priced(running, lm)
+    told: Fields = {**rubric.model_dump(), "model": lm.model}
+    gate = gate or Gate(running)
     traces = [trace for arm in exam.arms for trace in _traces(arm)]
-    judged = judge_steps(traces, lm, kind, field=field, top_k=top_k, truth=truth, concurrency=concurrency, store=store)
+    try:
+        judged = judge_steps(
+            traces,
+            lm,
+            rubric,
+            concurrency=running.concurrency,
+            store=store,
+            listeners=(gate, *listeners),
+            prices=running.prices,
+        )
+    except CapReached as halt:
+        return _not_judged(exam, told, gate.reached or str(halt))
+    except KeyboardInterrupt:
+        return _not_judged(exam, told, "interrupted")
     metrics = [judged_metric(judged), *_before(exam)]
     pooled = _own_data(exam)
     arms = tuple(_scored(arm, metrics, pooled) for arm in exam.arms)
     scores = {a.label: scores_of(a.runs, metrics[0], pooled) for a in arms if a.runs and a.role != "floor"}
     control = exam.control
     refusals = _refusals(exam, judged)
-    told = {**judged.rubric.model_dump(), "model": judged.model, "refusals": dict(refusals), "steps": judged.counts}
-    bill = {**judged.usage.model_dump(), "usd": judged.timing.cost}
+    told |= {"refusals": dict(refusals), "steps": dict(judged.counts)}
+    told["cost"] = {**judged.spent.model_dump(), "usd": judged.usd}
+    told["paid this time"] = {**judged.usage.model_dump(), "usd": judged.timing.cost}
     return exam.model_copy(
         update={
             "metric": MetricSpec.of(metrics[0]),
             "arms": arms,
             "comparisons": comparisons(scores, control.label, _rules(exam)) if control is not None else (),
-            "config": {**exam.config, "judge": {**told, "cost": bill}},
+            "config": {**exam.config, "judge": told},
             "note": " ".join([*([exam.note] if exam.note else []), _note(judged, refusals)]),
         }
     )
+
+
+def _not_judged(exam: ExamResult, told: Fields, why: str) -> ExamResult:
+    note = f"NOT JUDGED: {why}; the scores are those of before, and the judgements made so far are not paid for again."
+    config = {**exam.config, "judge": {**told, "stopped": why}, "complete": False}
+    config["stopped"] = exam.config.get("stopped") or why
+    return exam.model_copy(update={"config": config, "note": f"{exam.note} {note}".strip()})
 
 
 def _scored(arm: Arm, metrics: list[Metric], pooled: bool) -> Arm:
@@ -125,8 +153,9 @@ def _note(judged: Judged, refusals: dict[str, int]) -> str:
     by_arm = ", ".join(f"{name} {number}" for name, number in refusals.items() if number)
     lacking = f", and gave no verdict on {judged.refusals} ({by_arm}), which are not scored" if by_arm else ""
     stand_in = " This judge is the stand-in: it only compares letters." if judged.model == EMBEDDED_MODEL else ""
+    money = "" if judged.usd is None else f" and {judged.usd:.4g} USD"
     return (
         f"Scored after the walks by a judge ({judged.model}, {rubric.name}), which saw the truth and which no walk "
-        f"saw: it was put {put} answers{lacking}. Its {judged.usage.calls} calls and {judged.usage.tokens} tokens of "
-        f"this time are not part of the costs below.{stand_in}"
+        f"saw: it was put {put:,} answers{lacking}. Its {judged.spent.calls:,} calls, {judged.spent.tokens:,} tokens"
+        f"{money} stand apart from the costs of the arms; equal questions were asked once.{stand_in}"
     )

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-import numpy as np
 from scipy import stats
 
 from rnnprog.exam_result import ArmRun
 from rnnprog.metrics import Metric, cost, recovery, score_steps
 from rnnprog.metrics.score import Scores
 from rnnprog.statistics import Comparison, Estimate, Rules, compare, interval
-from rnnprog.statistics.interval import Where
 
 __all__ = ["arm_figures", "comparisons", "plain_figure", "run_scores", "scores_of"]
 
 
-_FEWER = 1_000  # resamples for the metrics that do not decide; corpus-level ones take a tenth of it, and are slow
+_FEWER = 1_000  # resamples for the metrics that do not decide
 
 
 def scores_of(runs: Sequence[ArmRun], metric: Metric, pooled: bool) -> list[Scores]:
@@ -52,11 +49,11 @@ def arm_figures(runs: Sequence[ArmRun], metrics: Sequence[Metric], pooled: bool)
         return {}
     figures: dict[str, Estimate] = {}
     for index, metric in enumerate(metrics):
-        scores = _averaged(scores_of(runs, metric, pooled))
+        scores = scores_of(runs, metric, pooled)
         if index == 0:
-            figures["score"], figures["last"] = _figure(scores, "all"), _figure(scores, "last")
+            figures["score"], figures["last"] = interval(scores), interval(scores, "last")
         else:
-            figures[metric.name] = _figure(scores, "all", _FEWER)
+            figures[metric.name] = interval(scores, resamples=_FEWER)
     return {**figures, "recovery": _recovery(runs), **_costs(runs)}
 
 
@@ -70,27 +67,6 @@ def run_scores(run: ArmRun, metric: Metric) -> dict[str, tuple[float | None, ...
 
 def _scored(runs: Sequence[Scores]) -> bool:
     return bool(runs) and all(len(run) for run in runs)
-
-
-def _averaged(runs: list[Scores]) -> list[Scores]:
-    """Average step scores over runs: more seeds make a figure steadier, they are not more data."""
-    if len(runs) == 1 or runs[0].metric.corpus is not None:
-        return runs
-    keys = [[(case.sequence, case.t) for case in run.cases] for run in runs]
-    tables = [dict(zip(key, run.values, strict=True)) for key, run in zip(keys, runs, strict=True)]
-    common = [i for i, key in enumerate(keys[0]) if all(key in table for table in tables)]
-    values = np.array([np.mean([table[keys[0][i]] for table in tables]) for i in common])
-    cases = tuple(runs[0].cases[i] for i in common)
-    return [replace(runs[0], cases=cases, values=values, failed=runs[0].failed[common])]
-
-
-def _figure(runs: list[Scores], where: Where, resamples: int = 2_000) -> Estimate:
-    found = [interval(run, where=where, resamples=resamples) for run in runs]
-    values = [one.value for one in found if one.value is not None]
-    if len(found) == 1 or not values:
-        return found[0]
-    told = f"mean of {len(values)} seeds, from {min(values):.3g} to {max(values):.3g}"
-    return plain_figure(sum(values) / len(values), found[0].n, told)
 
 
 def plain_figure(value: float | None, n: int, method: str) -> Estimate:

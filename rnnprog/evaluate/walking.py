@@ -125,6 +125,7 @@ class Walker:
             job = Job(entrant.program, sequence, state)
         if not floor:
             job.listeners = (self.gate, prompts) if self.running.prompts else (self.gate,)
+            job.prices = self.running.prices
             job.on_record = partial(self.watcher.stepped, entrant.label, sequence.id)
         job.on_done = partial(self._done, key, prompts, floor)
         return job

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from rnnprog.latent.conditioning import Conditioned, Encoded, branches
 from rnnprog.latent.errors import DeviceMemoryError, LatentError, TurnTooLongError
 
+Result = TypeVar("Result")
 _FAMILY = ("t5", "mt5", "umt5")
 _LONGEST = 512
 
@@ -101,16 +103,17 @@ class Backbone:
     def tokens(self, texts: Sequence[str], *, limit: int | None = None) -> tuple[Tensor, Tensor]:
         """Token ids and mask, padded to the longest; raises ``TurnTooLongError`` above ``max_tokens``."""
         encoded = self.tokenizer(list(texts), padding=True, return_tensors="pt")
-        ids, mask = encoded["input_ids"].to(self.device), encoded["attention_mask"].to(self.device).bool()
+        ids, mask = encoded["input_ids"], encoded["attention_mask"].bool()
         bound = limit or self.max_tokens
-        lengths = mask.sum(1)
+        lengths = mask.sum(1)  # before the move: a CUDA device would have to be waited for
         if int(lengths.max()) > bound:
             worst = int(lengths.argmax())
             raise TurnTooLongError(
                 f"{int(lengths[worst])} tokens but the encoder takes {bound}: {texts[worst][:60]!r}...; split the text "
                 "(long_turns='split') or raise max_tokens"
             )
-        return ids, mask
+        device = self.device
+        return ids.to(device, non_blocking=True), mask.to(device, non_blocking=True)
 
     def encode(self, texts: Sequence[str], *, limit: int | None = None) -> Encoded:
         """Encoder outputs of these texts in one forward pass, padded to the longest."""
@@ -183,6 +186,21 @@ class Backbone:
         return ids.to(self.device)
 
 
+def in_pieces(count: int, size: int, work: Callable[[slice], list[Result]], what: str) -> list[Result]:
+    """What ``work`` makes of items 0..count, ``size`` at a time; halved when the device runs out of memory.
+
+    >>> in_pieces(5, 2, lambda part: [str(part.start)] * len(range(*part.indices(5))), "items")
+    ['0', '0', '2', '2', '4']
+    """
+    results: list[Result] = []
+    while len(results) < count:
+        try:
+            results += work(slice(len(results), len(results) + size))
+        except torch.OutOfMemoryError as error:
+            size = halved(size, error, what)
+    return results
+
+
 def halved(batch: int, error: BaseException, what: str) -> int:
     """Half a batch that did not fit into the device's memory, said in a warning; raises when it is one already."""
     if batch <= 1:
@@ -190,6 +208,7 @@ def halved(batch: int, error: BaseException, what: str) -> int:
             "the device has no memory left even for a batch of one: use a smaller backbone, bfloat16 or the CPU"
         ) from error
     warnings.warn(f"device out of memory: the batch is now {batch // 2} {what}", RuntimeWarning, stacklevel=3)
+    traceback.clear_frames(error.__traceback__)  # the frames that failed still hold their tensors
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return batch // 2

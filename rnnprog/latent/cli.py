@@ -39,26 +39,25 @@ def demo(out: Folder = Path("runs/latent"), seed: int = 0, threads: Threads = 0)
 @app.command()
 def table(
     out: Folder = Path("runs/latent"),
-    seeds: Annotated[int, typer.Option(help="seeds 0..n-1 for every cell")] = 1,
+    seeds: Annotated[int, typer.Option(help="seeds 0..n-1 for every cell")] = 3,
     steps: int = 300,
-    form: Annotated[str, typer.Option(help="measured, paper, proxy or repaired")] = "measured",
+    forms: Annotated[str, typer.Option(help="some of measured, paper, proxy, repaired")] = "measured,repaired,paper",
+    methods: Annotated[str, typer.Option(help="some of M.1 to M.6")] = "M.1,M.2,M.3,M.4,M.5,M.6",
+    minutes: Annotated[float, typer.Option(help="start no further cell after this time; 0: no limit")] = 0.0,
+    docs: Annotated[Path | None, typer.Option(help="a document whose marked tables are written anew")] = None,
     threads: Threads = 0,
 ) -> None:
-    """The six published methods at two capacities, own bank against another conversation's and a zeroed one."""
+    """Methods at two capacities, own bank against another conversation's and a zeroed one, over several seeds.
+
+    Finished cells are kept: run the same command again to go on after an interruption.
+    """
     with _explained():
-        from rnnprog.latent.demo import EDGES
-        from rnnprog.latent.laboratory import Laboratory
-        from rnnprog.latent.synthetic import World
-        from rnnprog.latent.table import TablePlan, literal_table, markdown, write_table
-        from rnnprog.latent.tiny import TinyRecipe, cached
+        from rnnprog.latent.table import TablePlan, publish, run_table, tiny_job
 
         _threads(threads)
-        world = World()
-        laboratory = Laboratory.synthetic(cached(world, TinyRecipe(), out, _say), world)
-        plan = TablePlan(steps=steps, seeds=tuple(range(seeds)), form=form)
-        exams = literal_table(laboratory, plan, folder=out / "table", progress=_say)
-        write_table(exams, EDGES, out / f"table-{form}")
-        typer.echo(markdown(exams))
+        plan = TablePlan(steps, tuple(range(seeds)), tuple(forms.split(",")), methods=tuple(methods.split(",")))
+        job = tiny_job(out, plan, _say)
+        typer.echo(publish(job, run_table(job, _say, minutes=minutes), docs))
 
 
 @app.command()

@@ -64,8 +64,9 @@ def demo(folder: Path, plan: DemoPlan | None = None, progress: Progress = lambda
 
     say(f"backbone: {chosen.recipe.steps} steps on made-up conversations, from scratch (or from {folder})")
     backbone = cached(chosen.world, chosen.recipe, folder, say)
-    say("encoding every turn once")
+    say("encoding every turn once, asking the frozen model without memory")
     laboratory = Laboratory.synthetic(backbone, chosen.world, chosen.sizes)
+    say(", ".join(f"{name} {100 * values.mean():.1f}" for name, values in laboratory.references.items()))
     exams = []
     for entry in chosen.entries:
         model, _, exam = laboratory.run(entry.spec, TrainConfig(steps=entry.steps, seed=chosen.seed), say)
@@ -73,6 +74,8 @@ def demo(folder: Path, plan: DemoPlan | None = None, progress: Progress = lambda
         save_adapter(folder / f"{name}-{exam.capacity}.safetensors", model)
         exam.save(folder / f"{name}-{exam.capacity}-{chosen.seed}.json")
         exams.append(exam)
+        own, other = (100 * exam.mean(condition).mean for condition in ("memory", "shuffled"))
+        say(f"{exam.method}, {exam.capacity} rows: F1 {own:.1f} with its own bank, {other:.1f} with another's")
     edges = tuple(edge for edge in EDGES if edge < chosen.world.turns)
     save(
         forgetting(exams, edges, title="Forgetting curve and its control (tiny T5, made-up conversations)"),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnprog.latent.backbone import Backbone, Prompts, halved
+from rnnprog.latent.backbone import Backbone, Prompts, in_pieces
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.conditioning import Conditioned, Encoded
 from rnnprog.latent.conversations import Conversation, spoken
@@ -84,28 +84,33 @@ def foreign(count: int, seed: int, rotations: int = 1) -> list[Tensor]:
     return [(torch.arange(count) + int(shift)) % count for shift in shifts]
 
 
-def answers_with(model: LatentModel, paper: ExamPaper, banks: Bank, options: ExamOptions) -> list[str]:
-    """Greedy answers to all questions, each read from the bank of its conversation in ``banks``."""
+def answers_with(
+    model: LatentModel, paper: ExamPaper, banks: Bank, options: ExamOptions, index: Tensor | None = None
+) -> list[str]:
+    """Greedy answers to all questions (or to ``index``), each read from the bank of its conversation in ``banks``."""
 
     def view(owner: Tensor, question: Encoded) -> Conditioned:
         with torch.no_grad():
             return model.condition(banks.select(owner), question)
 
-    return _answers(paper, view, options)
+    return _answers(paper, view, options, index)
 
 
-def _answers(paper: ExamPaper, view: Callable[[Tensor, Encoded], Conditioned], options: ExamOptions) -> list[str]:
-    questions, size = paper.questions, options.batch
-    everyone = torch.arange(len(questions), device=questions.owner.device)
-    answers: list[str] = []
-    while len(answers) < len(questions):
-        part = everyone[len(answers) : len(answers) + size]
-        try:
-            encoded, _ = questions.batch(part)
-            answers += paper.backbone.generate(view(questions.owner[part], encoded), options.max_new_tokens)
-        except torch.OutOfMemoryError as error:
-            size = halved(size, error, "questions")
-    return answers
+def _answers(
+    paper: ExamPaper,
+    view: Callable[[Tensor, Encoded], Conditioned],
+    options: ExamOptions,
+    index: Tensor | None = None,
+) -> list[str]:
+    questions = paper.questions
+    chosen = torch.arange(len(questions), device=questions.owner.device) if index is None else index
+
+    def work(piece: slice) -> list[str]:
+        part = chosen[piece]
+        encoded, _ = questions.batch(part)
+        return paper.backbone.generate(view(questions.owner[part], encoded), options.max_new_tokens)
+
+    return in_pieces(len(chosen), options.batch, work, "questions")
 
 
 def references(paper: ExamPaper, options: ExamOptions) -> dict[str, Floats]:
@@ -129,26 +134,24 @@ def references(paper: ExamPaper, options: ExamOptions) -> dict[str, Floats]:
 
 def _text_answers(paper: ExamPaper, options: ExamOptions) -> list[str]:
     """All turns (or the most recent that fit) and the question as one text."""
-    tokenizer = paper.backbone.tokenizer
-    texts = []
+    backbone, texts = paper.backbone, []
+
+    def sizes(lines: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in backbone.tokenizer(list(lines))["input_ids"]]
+
     for talk in paper.conversations:
         lines = spoken(talk.turns, paper.prompts.turn)
-        for question in talk.questions:
-            asked = paper.prompts.question.format(text=question.text)
-            room = options.text_tokens - len(tokenizer(asked)["input_ids"])
-            kept: list[str] = []
-            for line in reversed(lines):
-                room -= len(tokenizer(line)["input_ids"])
-                if room < 0:
-                    break
-                kept.insert(0, line)
-            texts.append(" . ".join([*kept, asked]))
-    answers = []
-    size = max(1, options.batch // 4)
-    for start in range(0, len(texts), size):
-        encoded = paper.backbone.encode(texts[start : start + size], limit=options.text_tokens + len(texts[0]))
-        answers += paper.backbone.generate(Conditioned(encoded.latents, encoded.mask), options.max_new_tokens)
-    return answers
+        asked = [paper.prompts.question.format(text=question.text) for question in talk.questions]
+        recent = np.cumsum(sizes(lines)[::-1])
+        for line, size in zip(asked, sizes(asked) if asked else [], strict=True):
+            kept = int(np.searchsorted(recent, options.text_tokens - size, side="right"))
+            texts.append(" . ".join([*lines[len(lines) - kept :], line]))
+
+    def work(piece: slice) -> list[str]:
+        encoded = backbone.encode(texts[piece], limit=options.text_tokens + len(texts[0]))
+        return backbone.generate(Conditioned(encoded.latents, encoded.mask), options.max_new_tokens)
+
+    return in_pieces(len(texts), max(1, options.batch // 4), work, "texts")
 
 
 def examine(
@@ -213,9 +216,5 @@ def _knowledge(model: LatentModel, paper: ExamPaper, upto: Tensor, known: np.nda
         banks = write_talks(model, paper.talks, torch.arange(len(upto), device=device), upto=upto.to(device))
     index = torch.from_numpy(np.flatnonzero(known)).to(device)
     gold = [answer for answer, is_known in zip(paper.gold, known, strict=True) if is_known]
-    answers: list[str] = []
-    for part in index.split(options.batch):
-        encoded, _ = paper.questions.batch(part)
-        owner = paper.questions.owner[part]
-        answers += model.generate(banks.select(owner), encoded, options.max_new_tokens)
+    answers = answers_with(model, paper, banks, options, index)
     return float(np.mean([token_f1(mine, theirs) for mine, theirs in zip(answers, gold, strict=True)]))

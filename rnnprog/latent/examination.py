@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,12 +133,14 @@ class Examination:
         return self.f1[condition]
 
     def save(self, path: Path) -> None:
-        """Store as JSON."""
+        """Store as JSON, written so that a crash leaves the old file or the new one."""
         arrays = {"lags": self.lags.tolist(), "categories": self.categories.tolist()}
         f1 = {name: [round(float(value), 6) for value in values] for name, values in self.f1.items()}
         plain = {**self.__dict__, **arrays, "owners": list(self.owners), "f1": f1, "knowledge": list(self.knowledge)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(plain))
+        temporary = path.with_name(f"{path.name}.part")
+        temporary.write_text(json.dumps(plain))
+        os.replace(temporary, path)
 
     @classmethod
     def load(cls, path: Path) -> Examination:

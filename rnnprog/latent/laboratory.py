@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -73,12 +74,17 @@ class Laboratory:
         return cls.of(backbone, split, ExamOptions(max_new_tokens=6))
 
     def run(
-        self, spec: MethodSpec, config: TrainConfig, progress: Progress = lambda line: None
+        self,
+        spec: MethodSpec,
+        config: TrainConfig,
+        progress: Progress = lambda line: None,
+        *,
+        folder: Path | None = None,
     ) -> tuple[LatentModel, TrainReport | None, Examination]:
-        """Train one method with ``config.seed`` and examine it."""
+        """Train one method with ``config.seed`` and examine it; with ``folder`` the training is resumable."""
         model = LatentModel(self.backbone, spec, seed=config.seed)
         report = None
         if not spec.stateless:
-            report = train(model, self.training, config, validation=self.validation, progress=progress)
+            report = train(model, self.training, config, validation=self.validation, folder=folder, progress=progress)
         options = replace(self.options, seed=config.seed)
         return model, report, examine(model, self.paper, reference=self.references, options=options)

@@ -1,23 +1,20 @@
-"""Reader of a local LoCoMo copy, both published layouts; never bundled, since its licence is non-commercial."""
+"""LoCoMo for the latent wing: what the task's reader finds, turn by turn; never bundled, for its licence forbids it."""
 
 from __future__ import annotations
 
-import io
-import json
-import re
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from rnnprog.errors import DataError
 from rnnprog.latent.conversations import Conversation, Question, Turn
-from rnnprog.latent.errors import EmptyConversationError, LatentError
+from rnnprog.latent.errors import LatentError
+from rnnprog.tasks.locomo_layouts import Dialogue, Utterance, read_dialogues
 
-_SESSION = re.compile(r"session_(\d+)$")
-_EVIDENCE = re.compile(r"[Dd]\s*:?\s*0*(\d+)\s*:+\s*0*(\d+)")
 TEST = ("conv-48", "conv-49", "conv-50")
 """The three conversations that the published tables were tested on (recounted from their bucket sizes)."""
+
+ADVERSARIAL = 5
 
 
 @dataclass(frozen=True)
@@ -40,27 +37,24 @@ class LocomoReport:
 
 
 def read_locomo(path: Path | str, options: LocomoOptions | None = None) -> LocomoReport:
-    """Read LoCoMo from a file or folder that you have.
+    """Read LoCoMo from a file or folder that you have, by :func:`rnnprog.tasks.locomo_layouts.read_dialogues`.
 
-    Layout A is ``locomo10.json`` (a list with ``sample_id``, ``conversation``, ``qa``); layout B is the older release,
-    a zip or folder with one flat file for each conversation. Sessions are listed by their turns (dates exist for
-    sessions that do not), sorted by number; evidence ids are split, repaired and dropped when they point nowhere.
+    Raises ``LatentError`` when the path is missing or holds no LoCoMo.
 
-    Raises ``LatentError`` when the path is missing or is neither layout.
-
-    Source: the files of snap-research/locomo (Maharana et al., ACL 2024).
+    Source: the files of snap-research/locomo (Maharana et al., ACL 2024; CC BY-NC 4.0).
     """
-    place, chosen = Path(path), options or LocomoOptions()
-    if not place.exists():
-        raise LatentError(f"no LoCoMo copy at {place}: download it yourself and pass the path (it is not bundled)")
-    talks, unresolved = [], []
-    for name, block in _blocks(place):
-        talk, lost = _conversation(name, block, chosen)
-        talks.append(talk)
-        unresolved += [(talk.id, question, evidence) for question, evidence in lost]
-    if not talks:
-        raise LatentError(f"{place} holds no conversation: expected locomo10.json, a zip, or one JSON file for each")
-    return LocomoReport(tuple(talks), tuple(unresolved))
+    chosen = options or LocomoOptions()
+    try:
+        dialogues = read_dialogues(path)
+    except DataError as error:
+        raise LatentError(str(error)) from error
+    lost = (
+        (talk.id, question.text, bad)
+        for talk in dialogues
+        for question in talk.questions
+        for bad in question.unresolved
+    )
+    return LocomoReport(tuple(_conversation(talk, chosen) for talk in dialogues), tuple(lost))
 
 
 def published_split(talks: Sequence[Conversation]) -> tuple[list[Conversation], list[Conversation]]:
@@ -72,78 +66,30 @@ def published_split(talks: Sequence[Conversation]) -> tuple[list[Conversation], 
     return training, test
 
 
-def _blocks(place: Path) -> Iterator[tuple[str, Any]]:
-    """Raw conversations with the name that their file gives them."""
-    if place.is_dir():
-        for file in sorted(place.glob("*.json"), key=lambda item: _natural(item.name)):
-            yield from _parsed(file.name, file.read_text(encoding="utf-8"))
-    elif zipfile.is_zipfile(place):
-        with zipfile.ZipFile(io.BytesIO(place.read_bytes())) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".json") and "__MACOSX" not in name]
-            for name in sorted(names, key=_natural):
-                yield from _parsed(Path(name).name, archive.read(name).decode("utf-8"))
-    else:
-        yield from _parsed(place.name, place.read_text(encoding="utf-8"))
-
-
-def _parsed(name: str, text: str) -> Iterator[tuple[str, Any]]:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LatentError(f"{name} is not JSON ({error}): is the download complete?") from error
-    for block in content if isinstance(content, list) else [content]:
-        if not isinstance(block, dict) or not ("conversation" in block or any(_SESSION.match(key) for key in block)):
-            raise LatentError(f"{name} is not a LoCoMo file: no 'conversation' and no 'session_1' in it")
-        number = re.search(r"\d+", name)
-        yield block.get("sample_id") or (f"conv-{number[0]}" if number else Path(name).stem), block
-
-
-def _natural(name: str) -> tuple[int, str]:
-    number = re.search(r"\d+", name)
-    return (int(number[0]) if number else 0, name)
-
-
-def _conversation(
-    name: str, block: Mapping[str, Any], options: LocomoOptions
-) -> tuple[Conversation, list[tuple[str, str]]]:
-    source = block.get("conversation", block)
+def _conversation(talk: Dialogue, options: LocomoOptions) -> Conversation:
     turns: list[Turn] = []
     place: dict[tuple[int, int], int] = {}
-    numbers = sorted(int(match[1]) for key in source if (match := _SESSION.match(key)) and source[key])
-    for session in numbers:
-        for position, raw in enumerate(source[f"session_{session}"], start=1):
-            place[session, position] = len(turns)
-            date = source.get(f"session_{session}_date_time") if position == 1 and options.dates else None
-            turns.append(Turn(raw["speaker"], _said(raw, date, options), session, f"D{session}:{position}"))
-    if not turns:
-        raise EmptyConversationError(f"{name} has no session with turns in it")
-    questions, lost = [], []
-    for item in block.get("qa", []):
-        evidence, bad = _evidence(item.get("evidence", []), place)
-        lost += [(str(item["question"]), word) for word in bad]
-        answer = str(item["answer"]) if "answer" in item and item["category"] != 5 else options.no_answer
-        questions.append(Question(str(item["question"]), answer, evidence, int(item["category"])))
-    return Conversation(name, tuple(turns), tuple(questions)), lost
+    for session in talk.sessions:
+        for position, said in enumerate(session.turns, start=1):
+            place[session.number, position] = len(turns)
+            date = session.date if position == 1 and options.dates else ""
+            id = f"D{session.number}:{position}"
+            turns.append(Turn(said.speaker, _said(said, date, options), session.number, id))
+    return Conversation(talk.id, tuple(turns), tuple(_questions(talk, place, options)))
 
 
-def _said(raw: Mapping[str, Any], date: str | None, options: LocomoOptions) -> str:
-    text = str(raw.get("text", ""))
-    if options.captions and raw.get("blip_caption"):
-        text = f"{text} [image: {raw['blip_caption']}]".strip()
+def _questions(talk: Dialogue, place: Mapping[tuple[int, int], int], options: LocomoOptions) -> list[Question]:
+    found = []
+    for asked in talk.questions:
+        unanswered = asked.answer is None or asked.category == ADVERSARIAL
+        answer = options.no_answer if unanswered else str(asked.answer)
+        evidence = tuple(sorted(place[at] for at in asked.evidence))
+        found.append(Question(asked.text, answer, evidence, asked.category))
+    return found
+
+
+def _said(said: Utterance, date: str, options: LocomoOptions) -> str:
+    text = said.text
+    if options.captions and said.picture:
+        text = f"{text} [image: {said.picture}]".strip()
     return f"[{date}] {text}" if date else text
-
-
-def _evidence(listed: Sequence[str] | str, place: Mapping[tuple[int, int], int]) -> tuple[tuple[int, ...], list[str]]:
-    """Turn numbers of evidence ids; several may stand in one string, with leading zeros or stray colons."""
-    found, lost = [], []
-    for entry in [listed] if isinstance(listed, str) else listed:
-        matches = _EVIDENCE.findall(str(entry))
-        for session, position in matches:
-            key = (int(session), int(position))
-            if key in place:
-                found.append(place[key])
-            else:
-                lost.append(f"D{session}:{position}")
-        if not matches:
-            lost.append(str(entry))
-    return tuple(sorted(set(found))), lost

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from itertools import groupby
 
 from rnnprog.latent.examination import Examination, pooled, verdict
 from rnnprog.latent.plot import as_svg, forgetting, knowledge
@@ -22,8 +21,10 @@ def report_section(
     Exams of one method and capacity are pooled over their seeds. ``edges`` are the lag buckets; ``facts`` are further
     lines for the head (data, backbone, settings).
     """
-    groups = [list(group) for _, group in groupby(exams, key=lambda exam: (exam.method, exam.capacity))]
-    whole = [(pooled(group), len(group)) for group in groups]
+    groups: dict[tuple[str, int], list[Examination]] = {}
+    for exam in exams:
+        groups.setdefault((exam.method, exam.capacity), []).append(exam)
+    whole = [(pooled(group), len(group)) for group in groups.values()]
     shown = [exam.answerable for (exam, _), _ in whole]
     lines = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in (facts or {}).items())
     sentences = "".join(

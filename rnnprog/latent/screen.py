@@ -17,17 +17,16 @@ def show(exams: Sequence[Examination], edges: Sequence[int], console: Console | 
     references = [name for name in first.f1 if name not in ("memory", "shuffled", "zero")]
     head = ", ".join(f"{name} {100 * first.mean(name).mean:.1f}" for name in references)
     out.print(f"\nFrozen model without adapter, F1 percent: {head}")
-    table = Table(title="F1 percent, own bank against controls")
-    for name in ("method", "rows", "own bank", "other's bank", "zero bank", "signed gain ± se", "K first → last"):
-        table.add_column(name)
+    table = Table(title="F1 percent with the own bank, another's and a zero bank")
+    table.add_column("method, rows", no_wrap=True)
+    for name in ("own", "other's", "zero", "signed gain ± se", "K first→last"):
+        table.add_column(name, justify="right", no_wrap=True)
     for exam in exams:
         part = exam.answerable
         means = [f"{100 * part.mean(name).mean:.1f}" for name in ("memory", "shuffled", "zero")]
         known = f"{100 * exam.knowledge[0]:.0f} → {100 * exam.knowledge[-1]:.0f}" if exam.knowledge else "-"
         gain = part.gain("shuffled")
-        table.add_row(
-            part.method, str(part.capacity), *means, f"{100 * gain.mean:+.1f} ± {100 * gain.error:.1f}", known
-        )
+        table.add_row(_label(part), *means, f"{100 * gain.mean:+.1f} ± {100 * gain.error:.1f}", known)
     out.print(table)
     out.print(_forgetting([exam.answerable for exam in exams], edges))
     for exam in exams:
@@ -37,14 +36,19 @@ def show(exams: Sequence[Examination], edges: Sequence[int], console: Console | 
 def _forgetting(exams: Sequence[Examination], edges: Sequence[int]) -> Table:
     names = exams[0].curve(edges).names
     table = Table(title="Forgetting: own bank / other's bank (signed gain) by lag in turns")
-    table.add_column("method")
+    table.add_column("method, rows", no_wrap=True)
     for name, count in zip(names, exams[0].curve(edges).counts, strict=True):
-        table.add_column(f"{name} (n={count})")
+        table.add_column(f"{name}\n(n={count})", justify="right")
     for exam in exams:
         curve = exam.curve(edges)
         cells = [
-            f"{100 * own:.0f} / {100 * other:.0f} ({100 * gain:+.0f})"
+            f"{100 * own:.0f}/{100 * other:.0f} ({100 * gain:+.0f})"
             for own, other, gain in zip(curve.memory, curve.shuffled, curve.gain_shuffled, strict=True)
         ]
-        table.add_row(f"{exam.method}, {exam.capacity}", *cells)
+        table.add_row(_label(exam), *cells)
     return table
+
+
+def _label(exam: Examination) -> str:
+    """Short enough for two tables on a screen of 80 columns."""
+    return f"{exam.method.replace('(', '').replace(')', '')}, {exam.capacity}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,11 +88,11 @@ class World:
             session = 1 + place * self.sessions // self.turns
             if place in facts:
                 who, what = facts[place]
-                value = str(random.choice(self.values_of(what)))
-                text = str(random.choice(_TEMPLATES[what])).format(v=value)
+                value = _one_of(self.values_of(what), random)
+                text = _one_of(_TEMPLATES[what], random).format(v=value)
                 questions.append(Question(f"what {what} does {who} have ?", value, (place,)))
             else:
-                who, text = str(random.choice(people)), str(random.choice(_SMALL_TALK))
+                who, text = _one_of(people, random), _one_of(_SMALL_TALK, random)
             turns.append(Turn(who, text, session, f"D{session}:{place + 1}"))
         return Conversation(f"synthetic-{seed}", tuple(turns), tuple(questions))
 
@@ -121,3 +122,8 @@ class World:
         for line in _SMALL_TALK:
             words += line.split()
         return list(dict.fromkeys(words))
+
+
+def _one_of(options: Sequence[str], random: np.random.Generator) -> str:
+    """What ``random.choice`` draws, from the same stream, without making an array of the options first."""
+    return options[int(random.integers(len(options)))]

@@ -36,22 +36,24 @@ class PackedTexts:
 
 
 def pack(backbone: Backbone, texts: Sequence[str]) -> PackedTexts:
-    """Encode texts in batches of similar length and keep only real tokens."""
+    """Encode texts in batches of similar length, equal ones once, and keep only real tokens."""
     if not texts:
         raise EmptyConversationError("no texts to encode: pass at least one turn")
+    distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     order: list[int] = []
     pieces, sizes = [], []
-    for positions, encoded in backbone.encode_all(texts):
+    for positions, encoded in backbone.encode_all(list(distinct)):
         order += positions
         pieces.append(encoded.latents[encoded.mask])
         sizes.append(encoded.mask.sum(1))
     flat, found = torch.cat(pieces), torch.cat(sizes)
     # Encoded by length, stored by position: the turns of a conversation must lie side by side.
-    place = torch.tensor(order, device=found.device).argsort()
+    wanted = torch.tensor([distinct[text] for text in texts])
+    place = torch.tensor(order).argsort()[wanted].to(found.device)
     lengths, old = found[place], (found.cumsum(0) - found)[place]
     starts = lengths.cumsum(0) - lengths
     shift = torch.repeat_interleave(old - starts, lengths)
-    return PackedTexts(flat[torch.arange(len(flat), device=flat.device) + shift], starts, lengths)
+    return PackedTexts(flat[torch.arange(len(shift), device=flat.device) + shift], starts, lengths)
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,10 @@ def encode_questions(backbone: Backbone, conversations: Sequence[Conversation], 
     if not questions:
         raise EmptyConversationError("these conversations have no questions: nothing to train on or to ask")
     texts = [prompts.question.format(text=question.text) for question in questions]
-    distinct = list(dict.fromkeys(texts))
-    place_of = {text: place for place, text in enumerate(distinct)}
+    place_of = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     where = torch.tensor([place_of[text] for text in texts], device=backbone.device)
-    packed = pack(backbone, distinct)
-    ids, _ = backbone.tokens(distinct)
+    packed = pack(backbone, list(place_of))
+    ids, _ = backbone.tokens(list(place_of))
     return EncodedQuestions(
         torch.tensor(owners, device=backbone.device),
         PackedTexts(packed.latents, packed.starts[where], packed.lengths[where]),

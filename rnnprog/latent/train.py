@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnprog.latent.backbone import halved
+from rnnprog.latent.backbone import halved, in_pieces
 from rnnprog.latent.checkpoint import Snapshot, load_snapshot, save_snapshot
 from rnnprog.latent.errors import LatentError
 from rnnprog.latent.model import LatentModel
@@ -171,15 +171,14 @@ class _Run:
         index = torch.cat([self.indices(first + micro) for micro in range(self.config.accumulation)])
         tokens = (self.questions.labels[index] >= 0).sum(1)
         while True:
-            total = 0.0
+            total = torch.zeros((), device=index.device)
             try:
                 for part, sizes in zip(index.split(self.piece), tokens.split(self.piece), strict=True):
                     # The loss of a piece is a mean over its own tokens; weighted so, pieces add up to the whole batch.
-                    share = float(sizes.sum() / tokens.sum())
-                    loss = self.batch_loss(self.questions, self.source, part) * share
+                    loss = self.batch_loss(self.questions, self.source, part) * (sizes.sum() / tokens.sum())
                     loss.backward()
-                    total += float(loss.detach())
-                return total
+                    total += loss.detach()
+                return float(total)  # the only wait for the device in a step
             except torch.OutOfMemoryError as error:
                 self.optimizer.zero_grad(set_to_none=True)
                 self.piece = halved(self.piece, error, "questions a piece")
@@ -209,11 +208,15 @@ class _Run:
         """Measure the validation loss (or take the training loss) and remember the best weights."""
         value = self.loss
         if self.validation is not None and self.validation_source is not None:
-            questions = self.validation.questions
+            questions, source = self.validation.questions, self.validation_source
+            everyone = torch.arange(len(questions), device=questions.owner.device)
+
+            def losses(piece: slice) -> list[float]:
+                part = everyone[piece]
+                return [float(self.batch_loss(questions, source, part))] * len(part)
+
             with torch.no_grad():
-                parts = torch.arange(len(questions), device=questions.owner.device).split(256)
-                losses = [float(self.batch_loss(questions, self.validation_source, part)) * len(part) for part in parts]
-            value = sum(losses) / len(questions)
+                value = sum(in_pieces(len(questions), 256, losses, "validation questions")) / len(questions)
         if value < self.best - 1e-6:
             self.best, self.best_step, self.bad_checks = value, self.step, 0
             self.best_weights = {name: weight.detach().clone() for name, weight in self.weights.items()}

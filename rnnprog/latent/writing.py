@@ -80,8 +80,8 @@ class WriteRule(nn.Module):
             speaks = present.any(1)
             values = latents.to(bank.rows.dtype) * present.unsqueeze(-1)
             rows, touched = self.turn(bank, values, present)
-            # Asking a CUDA device whether all speak would wait for it; on the CPU it saves a pass over the bank.
-            if rows.is_cuda or not bool(speaks.all()):
+            # Asking a device whether all speak would wait for it; on the CPU it saves a pass over the bank.
+            if rows.device.type != "cpu" or not bool(speaks.all()):
                 rows = torch.where(speaks[:, None, None], rows, bank.rows)
             filled = bank.filled | (touched & speaks[:, None])
             return Bank(rows, filled, bank.turns + speaks, bank.tokens + present.sum(1))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from rnnprog.lm.directives import Directives
 from rnnprog.lm.lengths import text_tokens
 from rnnprog.lm.notes import Notes
-from rnnprog.lm.statements import Rule
-from rnnprog.lm.worth import Family, Key, draw, families, fields_of
+from rnnprog.lm.statements import Rule, Statement
+from rnnprog.lm.worth import Family, Key, closeness, draw, families, fields_of
 from rnnprog.memory import EMPTY_MARK, neutralise
 
 __all__ = ["compose"]
@@ -18,6 +18,7 @@ __all__ = ["compose"]
 _ERRORS = re.compile(r"error|mistake|miss|wrong|fail|cause|focus|surprise", re.IGNORECASE)
 _RULES = re.compile(r"rule|next|apply|advice|consider|watch|lesson|strateg|instruct|future|to do", re.IGNORECASE)
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*$", re.MULTILINE)
+_RECENT = re.compile(r"\b(of \d+|over \d+) recent steps\b")
 _MOST_NOTES = 120
 _BRIEF_NOTES = 12
 _MOST_RULES = 5
@@ -26,6 +27,7 @@ _RULE_SHARE = 0.6
 _RULE_STEPS = 3
 _LONGEST_FOREIGN = 2000
 _MOST_FOREIGN = 1000
+_KEPT = 7000.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def compose(notes: Notes, headings: str, budget: int, orders: Directives, salt: 
     entries += _rules(notes, judged, rules, orders)
     entries += _foreign(notes, titles, facts, budget)
     entries.sort(key=lambda entry: -entry.worth)
+    if orders.lasting:
+        entries = [replace(entry, text=_RECENT.sub(r"\1 steps", entry.text)) for entry in entries]
     left = budget - sum(text_tokens(f"## {title}\n{EMPTY_MARK}\n") for title in titles) - 2
     kept: list[list[str]] = [[] for _ in titles]
     for entry in entries[: _BRIEF_NOTES if orders.brief else _MOST_NOTES]:
@@ -106,20 +110,35 @@ def _facts(notes: Notes, judged: Mapping[Key, Family], section: int, orders: Dir
         found.append(_Entry(section, claim + min(tally.total, 99) / 1000, str(tally)))
         for name, _ in tally.when:
             needed[name] = max(needed.get(name, 0.0), claim)
+    closest = _closest(notes, outcomes)
     for average in notes.averages.values():
         if average.of in outcomes:
             claim = worth.get((average.of, average.minus, fields_of(average.when)), 9000.0)
+            claim = _KEPT if average in closest else claim
             found.append(_Entry(section, claim + min(average.total, 99) / 1000, str(average)))
             for name, _ in average.when:
                 needed[name] = max(needed.get(name, 0.0), claim)
     for same in notes.sames.values():
-        found.append(_Entry(section, worth[same.of, f"={same.field}", ()], str(same)))
+        claim = _KEPT if same in closest else worth[same.of, f"={same.field}", ()]
+        found.append(_Entry(section, claim, str(same)))
     if orders.conditions:
         for average in notes.averages.values():
             if average.of not in outcomes:  # what an input usually is: conditions on it are nothing without
                 start = Family(steps=average.total).worth(draw(f"{average.of}{salt}"))
                 found.append(_Entry(section, max(needed.get(average.of, 0.0), start) + 0.5, str(average)))
     return found
+
+
+def _closest(notes: Notes, outcomes: Collection[str]) -> list[Statement]:
+    """Return what each outcome has been closest to: a comparison speaks at every step, so the best is always kept."""
+    best: list[Statement] = []
+    for of in outcomes:
+        overall = notes.averages.get((of, "", ()))
+        near = [average for average in notes.averages.values() if average.of == of and average.minus]
+        equal = [same for same in notes.sames.values() if same.of == of]
+        best += sorted(near, key=lambda average: (closeness(average, overall), average.minus))[:1]
+        best += sorted(equal, key=lambda same: (-same.hits / max(same.total, 1), same.field))[:1]
+    return best
 
 
 def _rules(notes: Notes, judged: Mapping[Key, Family], section: int, orders: Directives) -> list[_Entry]:

@@ -19,6 +19,13 @@ Predictor:
 - ``hedge``: "hedge", "be cautious", "stay close to the average". Halves what conditions say.
 - ``ignore_memory``: "ignore the notes", "do not use the memory". Answers as if the memory were empty.
 
+Reflector; what it then writes is heeded by the rewriter, which reads the critique:
+
+- ``doubt``: "say whether the notes still hold", "say if the pattern changed". After an error the critique says that
+  the notes on such steps may no longer hold; the rewriter then halves the old counts that the outcome contradicts.
+- ``outcome_only``: "say only what the outcome was", "name no cause". Cause and lesson stay empty; the rewriter notes
+  errors without their causes, which leaves room for other notes. Wins over ``doubt``.
+
 ``counts`` and ``conditions`` stand in the default instruction of the rewriter; without them the notes get poorer.
 """
 
@@ -75,6 +82,16 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         r"as short as possible",
         r"keep (?:it|the notes|them) short",
     ),
+    "doubt": (
+        r"say (?:whether|if) (?:the |your )?notes (?:may )?(?:still|no longer) hold",
+        r"say (?:whether|if) (?:the |a )?(?:pattern|rule)s? (?:has |have |may have |seems? to have )?changed",
+        r"(?:question|doubt) (?:the |your )?notes",
+    ),
+    "outcome_only": (
+        r"(?:say|tell|state|write|report|give) (?:only|just|nothing but) (?:what )?the outcome",
+        r"name no causes?",
+        r"leave out (?:the )?cause",
+    ),
     "rules_first": (
         r"rules? (?:before|over|above|rather than|instead of)(?: the)?(?: raw)? counts?",
         r"trust the (?:memory'?s |notes'? )?rules? (?:over|more|first|above|before)",
@@ -119,6 +136,8 @@ class Directives:
     lasting: bool = False
     pairs: bool = False
     brief: bool = False
+    doubt: bool = False
+    outcome_only: bool = False
     rules_first: bool = False
     errors_first: bool = False
     hedge: bool = False

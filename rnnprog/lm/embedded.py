@@ -1,9 +1,13 @@
 """A deterministic model that needs no network: a stand-in for trying out, testing and teaching, not a language model.
 
-It is a pure function of the prompt text. It reads the observation, the output types and the sentences of the memory
-from the rendered prompt, predicts from what the memory says, and writes critiques and notes in plain sentences. It
-knows no labels, keeps no state between calls and draws no random numbers. It obeys the orders listed in
-:mod:`rnnprog.lm.directives`, so that tuning an instruction has an effect offline.
+It is a pure function of the prompt text. It reads the observation, the output types and the memory from the rendered
+prompt: its own sentences (:mod:`rnnprog.lm.statements`), worked steps (:mod:`rnnprog.lm.cases`), bullets of a playbook
+(:mod:`rnnprog.lm.playbooks`). It predicts from what the memory says, and writes critiques, notes, summaries and edits
+in plain sentences. It knows no labels, keeps no state between calls and draws no random numbers. It obeys the orders
+listed in :mod:`rnnprog.lm.directives`, so that tuning an instruction has an effect offline.
+
+Where a memory holds no outcome it learns nothing: a cell that never sees one answers as with an empty memory. It never
+tries out an answer either, so a store of right answers alone keeps it with the answer that was right first.
 
 **Its scores say nothing about language models.** It does online counting in words; a real model reads and writes
 freely. Use it to see the machinery at work and to test programs, never to compare prompts for a real model.

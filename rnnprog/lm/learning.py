@@ -11,7 +11,7 @@ from rnnprog.lm.notes import Notes
 from rnnprog.lm.statements import Average, Condition, Last, Miss, Rule, Same, Tally, rounded
 from rnnprog.lm.values import flatten, is_code, labels, number, word
 
-__all__ = ["Lesson", "learn"]
+__all__ = ["AVERAGE_CAP", "Lesson", "average_of", "flatten_outcomes", "learn"]
 
 DEFAULT_CAP = 16
 AVERAGE_CAP = 40
@@ -35,12 +35,14 @@ class Lesson:
         answer: the fields predicted.
         truth: the true fields, as far as they are known.
         wrong: whether the answer was called wrong; ``None`` if nobody said.
+        explained: whether an error is noted with its likely cause.
     """
 
     observation: Mapping[str, str]
     answer: Mapping[str, str] = field(default_factory=dict)
     truth: Mapping[str, str] = field(default_factory=dict)
     wrong: bool | None = None
+    explained: bool = True
 
 
 def learn(notes: Notes, lesson: Lesson, orders: Directives) -> None:
@@ -51,7 +53,7 @@ def learn(notes: Notes, lesson: Lesson, orders: Directives) -> None:
     answer = flatten_outcomes(lesson.answer)
     for of, text in truth.items():
         conditions = notes.conditions(seen, of)
-        _note_miss(notes, of, answer.get(of), text, conditions)
+        _note_miss(notes, of, answer.get(of), text, conditions, lesson.explained)
         whens = _whens(conditions, orders)
         if orders.counts:
             _count(notes, of, text, whens, orders)
@@ -60,7 +62,7 @@ def learn(notes: Notes, lesson: Lesson, orders: Directives) -> None:
         _rules(notes, of, text, whens, orders)
     if not truth and lesson.wrong:
         for of, text in answer.items():
-            _note_miss(notes, of, text, _UNKNOWN, notes.conditions(seen, of))
+            _note_miss(notes, of, text, _UNKNOWN, notes.conditions(seen, of), lesson.explained)
     for name, value in notes.numbers(seen).items():
         if is_code(seen[name].strip()):
             continue  # taken by name, so what is usual does not matter
@@ -128,12 +130,16 @@ def _average(notes: Notes, of: str, text: str, whens: list[Condition], others: M
 
 def _update_average(notes: Notes, blank: Average, value: float, cap: int) -> None:
     key = (blank.of, blank.minus, blank.when)
-    old = notes.averages.get(key, blank)
+    notes.averages[key] = average_of(notes.averages.get(key, blank), value, cap)
+
+
+def average_of(old: Average, value: float, cap: int) -> Average:
+    """Return an average with one value more; beyond ``cap`` steps older ones fade."""
     total = min(old.total + 1, cap)
     away = abs(value - old.mean) if old.total else 0.0
     spread = old.spread + (away - old.spread) / max(total - 1, 1)
     mean = old.mean + (value - old.mean) / total
-    notes.averages[key] = replace(old, total=total, mean=rounded(mean), spread=rounded(max(spread, 0.0)))
+    return replace(old, total=total, mean=rounded(mean), spread=rounded(max(spread, 0.0)))
 
 
 def _compare(notes: Notes, of: str, text: str, seen: Mapping[str, str], cap: int) -> None:
@@ -163,7 +169,9 @@ def _rules(notes: Notes, of: str, text: str, whens: list[Condition], orders: Dir
             notes.rules.pop((of, when))
 
 
-def _note_miss(notes: Notes, of: str, said: str | None, was: str, conditions: Mapping[str, str]) -> None:
+def _note_miss(
+    notes: Notes, of: str, said: str | None, was: str, conditions: Mapping[str, str], explained: bool
+) -> None:
     if said is None or labels(said) == labels(was):
         return
     told, true = number(said), number(was)
@@ -173,7 +181,8 @@ def _note_miss(notes: Notes, of: str, said: str | None, was: str, conditions: Ma
     if (first := (labels(said) or [""])[0]) == (real := (labels(was) or [""])[0]) or not first or not real:
         return
     when = tuple(list(conditions.items())[:_MISS_FIELDS])
-    notes.misses.insert(0, Miss(of, when, first, real, _cause(notes, of, real, conditions)))
+    cause = _cause(notes, of, real, conditions) if explained else ""
+    notes.misses.insert(0, Miss(of, when, first, real, cause))
     del notes.misses[_MISSES:]
 
 

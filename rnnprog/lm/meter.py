@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from dspy.dsp.utils.settings import settings
 from dspy.utils.usage_tracker import UsageTracker
 
+from rnnprog.lm.prices import Prices
 from rnnprog.tokens import get_tokenizer
 from rnnprog.trace import Timing, Usage, UsageByPhase
 
@@ -36,7 +37,7 @@ class Heard:
         prompt_tokens: tokens sent.
         completion_tokens: tokens received.
         cached: whether dspy's cache answered it.
-        cost: money, where the price list knows the model.
+        cost: money in USD, where a price is stated or the price list knows the model.
         entry: dspy's own history entry, with messages and outputs; ``None`` where dspy keeps no history.
     """
 
@@ -72,11 +73,13 @@ class Meter:
     Attributes:
         about: id of the prediction at hand; set by the walk.
         listeners: are told of every call, and may refuse it.
+        prices: prices that stand above those of dspy's list.
     """
 
     def __init__(self) -> None:
         self.about = ""
         self.listeners: tuple[Listener, ...] = ()
+        self.prices: Prices = {}
         self.history = _Ear(self)  # what dspy appends to, since the meter sits among the caller modules
         self._lock = threading.Lock()
         self._phase = _UNBOOKED
@@ -126,6 +129,11 @@ class Meter:
             elif cost is not None:
                 self._cost = (self._cost or 0.0) + cost
 
+    def cost(self, model: object, prompt: int, completion: int, listed: float | None = None) -> float | None:
+        """Return what a call cost: by the stated price of its model, else as listed."""
+        price = self.prices.get(str(model))
+        return listed if price is None else price.of(prompt, completion)
+
     def tell(
         self,
         prompt: int,
@@ -174,7 +182,8 @@ class _Ear:
     def append(self, entry: Mapping[str, Any]) -> None:
         usage = entry.get("usage") or {}
         kept = getattr(entry.get("response"), "usage", None)  # cached answers keep theirs here
-        cached = not usage and kept is not None
+        # A model that never says what it used counts as asked: a cap must not rest on what might be a cached answer.
+        cached = not usage and getattr(kept, "input_tokens", None) is not None
         prompt = usage.get("prompt_tokens")
         completion = usage.get("completion_tokens")
         if prompt is None:
@@ -185,7 +194,7 @@ class _Ear:
             prompt = _count(entry.get("prompt"), *(m.get("content") for m in entry.get("messages") or ()))
         if completion is None:
             completion = _count(*(o.get("text") if isinstance(o, Mapping) else o for o in entry.get("outputs") or ()))
-        cost = entry.get("cost")
+        cost = self._meter.cost(entry.get("model"), prompt, completion, entry.get("cost"))
         self._meter.book(prompt, completion, cached=cached, cost=cost)
         self._meter.tell(prompt, completion, cached=cached, cost=cost, entry=entry)
 
@@ -202,8 +211,9 @@ class _Forward(UsageTracker):
 
     def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
         used = (usage_entry.get("prompt_tokens") or 0, usage_entry.get("completion_tokens") or 0)
-        self._meter.book(*used)
-        self._meter.tell(*used)
+        cost = self._meter.cost(lm, *used)
+        self._meter.book(*used, cost=cost)
+        self._meter.tell(*used, cost=cost)
         if self._outer is not None:
             self._outer.add_usage(lm, usage_entry)
 

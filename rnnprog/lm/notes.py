@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,8 +11,14 @@ from rnnprog.lm.statements import Average, Condition, Last, Miss, Rule, Same, Ta
 from rnnprog.lm.values import is_code, number, word
 from rnnprog.memory import EMPTY_MARK
 
-__all__ = ["Notes", "read_notes"]
+__all__ = ["BULLET", "Notes", "read_notes"]
 
+BULLET = re.compile(
+    r"^\s*\[(?P<id>[a-z]{1,9}-\d{1,9})\] helpful=(?P<helpful>\d{1,9}) harmful=(?P<harmful>\d{1,9}) :: ?"
+)
+"""How a bullet of a playbook starts: its id, and in how many steps it helped and misled."""
+
+_USED = re.compile(r"\s*\(used \d+ times?\)\.?$", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*•+–]|\d{1,3}[.)])\s+")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*$")
 _LOW, _MIDDLE, _HIGH = "low", "usual", "high"
@@ -46,7 +53,7 @@ class Notes:
         """Take in one sentence."""
         said = read_statement(sentence)
         if isinstance(said, Tally):
-            self.tallies.setdefault((said.of, said.when), said)
+            self._count(said)
         elif isinstance(said, Average):
             self.averages.setdefault((said.of, said.minus, said.when), said)
         elif isinstance(said, Same):
@@ -59,6 +66,50 @@ class Notes:
             self.misses.append(said)
         else:
             self.foreign.append((title, sentence))
+
+    def add_bullet(self, helpful: int, harmful: int, sentence: str) -> None:
+        """Take in a bullet of a playbook: a rule counts as often as it was tried, anything else if it did no harm."""
+        said = read_statement(sentence)
+        if isinstance(said, Rule):
+            self._count(Tally(said.of, said.when, helpful + harmful + 1, ((said.value, helpful + 1),)))
+        if harmful <= helpful:
+            self.add(sentence)
+
+    def _count(self, said: Tally) -> None:
+        """Take in counts; sentences on the same condition that count different outcomes make one."""
+        old = self.tallies.setdefault((said.of, said.when), said)
+        known = dict(old.counts)
+        if old is not said and not known.keys() >= dict(said.counts).keys():
+            counts = {**dict(said.counts), **known}
+            ranked = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+            total = max(old.total, said.total, ranked[0][1])
+            self.tallies[said.of, said.when] = Tally(said.of, said.when, total, ranked)
+
+    def complete(self) -> None:
+        """Add what holds unconditionally, where only counts under conditions, or counts of numbers, are told."""
+        for of in {of for of, _ in self.tallies}:
+            if (of, ()) not in self.tallies and (overall := self._sum(of)) is not None:
+                self.tallies[of, ()] = overall
+            counts = self.tallies[of, ()].counts if (of, ()) in self.tallies else ()
+            values = [(value, n) for text, n in counts if (value := number(text)) is not None]
+            if values and len(values) == len(counts) and (of, "", ()) not in self.averages:
+                total = sum(n for _, n in values)
+                mean = sum(n * value for value, n in values) / total
+                spread = sum(n * abs(value - mean) for value, n in values) / total
+                self.averages[of, "", ()] = Average(of, (), total, mean, spread)
+
+    def _sum(self, of: str) -> Tally | None:
+        """Add up the counts for the values of one field, the one of which most steps are told."""
+        by_field: dict[str, list[Tally]] = {}
+        for tally in self.tallies.values():
+            if tally.of == of and len(tally.when) == 1:
+                by_field.setdefault(tally.when[0][0], []).append(tally)
+        told = max(by_field.values(), key=lambda each: sum(tally.total for tally in each), default=[])
+        counts: Counter[str] = Counter()
+        for tally in told:
+            counts.update(dict(tally.counts))
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return Tally(of, (), sum(tally.total for tally in told), tuple(ranked)) if len(told) > 1 else None
 
     def conditions(self, observation: dict[str, str], of: str = "") -> dict[str, str]:
         """Return what can be said about an observation: field to word, with numbers as low, usual or high.
@@ -110,8 +161,10 @@ def read_notes(memory: str | None) -> Notes:
         if heading := _HEADING.match(line):
             title = heading[1]
             notes.titles.append(title)
+        elif found := BULLET.match(line):
+            notes.add_bullet(int(found["helpful"]), int(found["harmful"]), line[found.end() :].strip())
         elif text := _BULLET.sub("", line).strip():
-            notes.add(text, title)
+            notes.add(_USED.sub("", text) if text.endswith((")", ").")) else text, title)
     return notes
 
 

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from rnnprog.lm.cases import RIGHT, TOLD, WRONG, learn_cases, split_cases, write_case
 from rnnprog.lm.composing import compose
 from rnnprog.lm.directives import read_directives
+from rnnprog.lm.editing import as_edits, asks_for_edits, without_numbers
 from rnnprog.lm.learning import Lesson, flatten_outcomes, learn
 from rnnprog.lm.notes import Notes, read_notes
+from rnnprog.lm.playbooks import cited, curate, tags
 from rnnprog.lm.predicting import Predictor
 from rnnprog.lm.prompts import OutputField, Prompt, phase_of
-from rnnprog.lm.statements import Rule, read_statement
+from rnnprog.lm.statements import Condition, Rule, read_statement
 from rnnprog.lm.values import flatten, labels, named_values, number, word
 from rnnprog.memory import neutralise
 
 __all__ = ["answer"]
 
 _THINKING = {"reasoning", "rationale", "explanation", "thought", "thoughts"}
+_CITED = "bullet_ids"
 _NOT_SEEN = {"memory", "hint_", "history"}
 _PAST = ("history", "past", "past_steps", "examples", "cases")
-_WRONG = re.compile(r"\b(?:wrong|incorrect|not acceptable|not correct|false|missed|failed)\b", re.IGNORECASE)
-_RIGHT = re.compile(r"\b(?:right|correct|acceptable|true|met)\b", re.IGNORECASE)
-_TOLD = re.compile(r"\btrue outcome|\bactual|\bturned out|\btruth\b", re.IGNORECASE)
 _TOO_LONG = re.compile(r"\b(?:long|longer|budget|tokens|short|shorter)\b", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Za-z]{4,}")
+_DOUBT = "; the notes on such steps may no longer hold."
+_UNASKED = "(not asked for)"
 _DEFAULT_BUDGET = 500
+_DEFAULT_WORDS = 100
 _SHOWN = 4
 
 
@@ -34,8 +40,10 @@ def answer(prompt: Prompt) -> dict[str, Any]:
     """Return a value for every field that the prompt asks for."""
     phases = {
         "predictor": _predict,
-        "reflector": _reflect,
+        "reflector": _reflect_on_playbook if "bullets" in prompt.inputs else _reflect,
         "rewriter": _rewrite,
+        "summariser": _summarise,
+        "curator": _curate,
         "judge": _judge,
         "scorer": _score,
     }
@@ -54,16 +62,22 @@ def _plain(prompt: Prompt, output: OutputField) -> Any:
 
 def _predict(prompt: Prompt) -> dict[str, Any]:
     orders = read_directives(prompt.instruction)
-    notes = Notes() if orders.ignore_memory else read_notes(prompt.memory)
+    outputs = {output.name for output in prompt.outputs}
+    told = ["" if orders.ignore_memory else prompt.memory or ""]
+    told += [prompt.inputs[name] for name in _PAST if name in prompt.inputs]
+    cases, rest = zip(*(split_cases(text, _seen(prompt.inputs), outputs) for text in told), strict=True)
+    notes = read_notes(rest[0])
     steady = read_directives("Keep counts. State conditions.")
     for turn in prompt.turns:  # worked examples are evidence like any other
         learn(notes, Lesson(_seen(turn.inputs), truth=turn.outputs), steady)
-    for name in _PAST:
-        if name in prompt.inputs:
-            _learn_past(notes, prompt, prompt.inputs[name])
+    for each in cases:
+        learn_cases(notes, each)
+    notes.complete()
     predictor = Predictor(notes, flatten(_seen(prompt.inputs)), orders)
     return {
-        output.name: predictor.value(output.name, output.schema)
+        output.name: cited(told[0], _seen(prompt.inputs))
+        if output.name == _CITED
+        else predictor.value(output.name, output.schema)
         for output in prompt.outputs
         if output.name not in _THINKING
     }
@@ -73,35 +87,12 @@ def _seen(inputs: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in inputs.items() if name not in _NOT_SEEN and name not in _PAST}
 
 
-def _learn_past(notes: Notes, prompt: Prompt, text: str) -> None:
-    """Read a transcript of earlier steps: ``name: value`` lines; a step ends where the next observation starts."""
-    outputs = {output.name for output in prompt.outputs}
-    steady = read_directives("Keep counts. State conditions.")
-    told = not _TOLD.search(text)  # where outcomes are announced, values before that are only answers
-    seen: dict[str, str] = {}
-    truth: dict[str, str] = {}
-    known = told
-    for line in [*text.splitlines(), "."]:
-        known = known or bool(_TOLD.search(line))
-        for name, value in named_values(line).items():
-            if name in outputs and known:
-                truth[name] = value
-            elif name in prompt.inputs:
-                if truth:
-                    learn(notes, Lesson(seen, truth=truth), steady)
-                    seen, truth = {}, {}
-                known = told
-                seen[name] = value
-    if truth:
-        learn(notes, Lesson(seen, truth=truth), steady)
-
-
 def _lesson(prompt: Prompt) -> Lesson:
     said = named_values(prompt.inputs.get("answer", ""))
     evidence = prompt.inputs.get("evidence", "")
     told = named_values(evidence)
-    truth = {name: value for name, value in told.items() if name in said or (not said and _TOLD.search(evidence))}
-    wrong = True if _WRONG.search(evidence) else False if _RIGHT.search(evidence) else None
+    truth = {name: value for name, value in told.items() if name in said or (not said and TOLD.search(evidence))}
+    wrong = True if WRONG.search(evidence) else False if RIGHT.search(evidence) else None
     if not truth and wrong is False:
         truth = said
     return Lesson(named_values(prompt.inputs.get("observation", "")), said, truth, wrong)
@@ -109,32 +100,34 @@ def _lesson(prompt: Prompt) -> Lesson:
 
 def _rewrite(prompt: Prompt) -> dict[str, Any]:
     orders = read_directives(prompt.instruction)
-    notes = read_notes(prompt.memory)
-    lesson = _lesson(prompt)
-    learn(notes, lesson, orders)
+    old = without_numbers(prompt.memory or "") if asks_for_edits(prompt.instruction) else prompt.memory
+    notes = read_notes(old)
+    critique = named_values(prompt.inputs.get("critique", ""))
+    lesson = replace(_lesson(prompt), explained=critique.get("cause") != _UNASKED)
+    doubted = critique.get("cause", "").endswith(_DOUBT) and not orders.lasting
+    learn(notes, lesson, replace(orders, recent=True) if doubted else orders)
     if not lesson.truth:
-        rule = read_statement(named_values(prompt.inputs.get("critique", "")).get("lesson", ""))
+        rule = read_statement(critique.get("lesson", ""))
         if isinstance(rule, Rule):
             notes.rules[rule.of, rule.when] = rule
     budget = int(number(prompt.inputs.get("budget_tokens", "")) or _DEFAULT_BUDGET)
     if _TOO_LONG.search(prompt.inputs.get("remark", "")):
         budget = budget * 4 // 5
-    return {
-        "new_memory": compose(
-            notes, prompt.inputs.get("headings", ""), budget, orders, prompt.inputs.get("observation", "")
-        )
-    }
+    headings = prompt.inputs.get("headings", "")
+    new = compose(notes, headings, budget, orders, prompt.inputs.get("observation", ""))
+    return {"new_memory": as_edits(old or "", new, headings) if asks_for_edits(prompt.instruction) else new}
 
 
 def _reflect(prompt: Prompt) -> dict[str, Any]:
-    lesson = _lesson(prompt)
+    lesson, orders = _lesson(prompt), read_directives(prompt.instruction)
     said, truth = flatten_outcomes(lesson.answer), flatten_outcomes(lesson.truth)
-    seen = {name: text for name, value in flatten(lesson.observation).items() if (text := word(value)) is not None}
-    shown = ", ".join(f"{name} {text}" for name, text in list(seen.items())[:_SHOWN]) or "nothing that can be named"
-    when = tuple((name, text) for name, text in list(seen.items())[:_SHOWN])
+    when = _named(lesson.observation)[:_SHOWN]
+    shown = ", ".join(f"{name} {text}" for name, text in when) or "nothing that can be named"
     if not truth:
         verdict = "wrong" if lesson.wrong else "not settled"
         outcome = f"The answer {_listed(said)} was {verdict}; what would have been right was not told."
+        if orders.outcome_only:
+            return {"outcome": outcome, "cause": _UNASKED, "lesson": _UNASKED}
         return {
             "outcome": outcome,
             "cause": f"The observation showed {shown}.",
@@ -144,8 +137,42 @@ def _reflect(prompt: Prompt) -> dict[str, Any]:
     outcome = f"Predicted {_listed(said)}, true was {_listed(truth)}: {'wrong' if missed else 'right'}."
     link = "did not lead to what was predicted" if missed else "was the sign to follow"
     rules = [Rule(of, when, value[0]) for of, text in truth.items() if (value := labels(text))]
+    if orders.outcome_only:
+        return {"outcome": outcome, "cause": _UNASKED, "lesson": _UNASKED}
+    link += _DOUBT if missed and orders.doubt else "."
     rule = str(rules[0]) if rules and when else f"When nothing else is known, then {_listed(truth)}."
-    return {"outcome": outcome, "cause": f"The observation showed {shown}, which {link}.", "lesson": rule}
+    return {"outcome": outcome, "cause": f"The observation showed {shown}, which {link}", "lesson": rule}
+
+
+def _reflect_on_playbook(prompt: Prompt) -> dict[str, Any]:
+    """Reflect as without a playbook, with a rule for every outcome; and tag the bullets that bear on the step."""
+    lesson = _lesson(prompt)
+    said = _reflect(prompt)
+    when = _named(lesson.observation)[:_SHOWN]
+    truth = flatten_outcomes(lesson.truth)
+    rules = [str(Rule(of, when, value[0])) for of, text in truth.items() if when and (value := labels(text))]
+    return {
+        **said,
+        "lesson": said["lesson"] if said["lesson"] == _UNASKED else " ".join(rules) or said["lesson"],
+        "approach": "Follow the bullets that fit the observation and helped more often than they misled.",
+        "bullet_tags": tags(prompt.inputs["bullets"], lesson.observation, lesson.truth),
+    }
+
+
+def _curate(prompt: Prompt) -> dict[str, Any]:
+    types = json.dumps(prompt.outputs[0].schema)
+    said = named_values(prompt.inputs["reflection"])
+    seen = named_values(prompt.inputs.get("observation", ""))
+    return {"operations": curate(prompt.inputs["playbook"], said.get("lesson", ""), seen, "REMOVE" in types)}
+
+
+def _summarise(prompt: Prompt) -> dict[str, Any]:
+    most = int(number(prompt.inputs.get("most_words", "")) or _DEFAULT_WORDS)
+    return {"step_summary": neutralise(write_case(_lesson(prompt), most))}
+
+
+def _named(observation: Mapping[str, str]) -> Condition:
+    return tuple((name, text) for name, value in flatten(observation).items() if (text := word(value)) is not None)
 
 
 def _listed(fields: Mapping[str, str]) -> str:

@@ -16,7 +16,8 @@ __all__ = ["Predictor"]
 
 _SHRINK = 2.0
 _RULE_COUNT = 3
-_IMAGINED = 4.0
+_IMAGINED = 8.0
+_ZERO_COST = 3.0
 _TOP = 5
 _ERROR_BONUS = 1.5
 _DEEPEST = 8
@@ -107,13 +108,16 @@ class Predictor:
         base = _base(overall, options)
         scores = {option: math.log(base[option]) for option in options}
         judged = judge_tallies(notes, (tally for tally in notes.tallies.values() if tally.of == name))
-        for tally in fitting:
-            family = judged.get((name, "", fields_of(tally.when)))
-            weight = (family.trust if family else 1.0) * (0.5 if orders.hedge else 1.0)
+        families = [judged.get((name, "", fields_of(tally.when))) for tally in fitting]
+        trusts = [family.trust if family else 1.0 for family in families]
+        # Fields say in part the same: what many say together counts for less than its sum.
+        share = (0.5 if orders.hedge else 1.0) / math.sqrt(max(sum(trusts), 1.0))
+        for tally, trust in zip(fitting, trusts, strict=True):
+            weight = trust * share
             counts, total = dict(tally.counts), max(tally.total, sum(n for _, n in tally.counts))
             for option in options:
-                share = (counts.get(option, 0) + _SHRINK * base[option]) / (total + _SHRINK)
-                scores[option] += weight * math.log(share / base[option])
+                seen = (counts.get(option, 0) + _SHRINK * base[option]) / (total + _SHRINK)
+                scores[option] += weight * math.log(seen / base[option])
         if orders.errors_first:
             self._heed_misses(name, conditions, scores)
         return scores
@@ -159,24 +163,25 @@ class Predictor:
             if (first := next((value for rule in told if (value := number(rule.value)) is not None), None)) is not None:
                 return first
         centre = _clear_of_zero(overall) if overall else 0.0
-        guesses = [
-            (_guess(average, overall, centre, numbers), average)
-            for average in notes.averages.values()
-            if average.of == name
-            and _fits(average.when, conditions)
-            and (not average.minus or average.minus in numbers)
+        mine = [average for average in notes.averages.values() if average.of == name]
+        fitting = [
+            average
+            for average in mine
+            if _fits(average.when, conditions) and (not average.minus or average.minus in numbers)
         ]
-        if not guesses:
+        if not fitting:
             return self._without_notes(name)
-        judged = judge_averages(notes, (average for average in notes.averages.values() if average.of == name))
-        weights = []
-        for _, average in guesses:
+        judged = judge_averages(notes, mine)
+        guesses, weights = [], []
+        for average in fitting:
             family = judged.get((name, average.minus, fields_of(average.when)))
-            weights.append((family.trust if family else 1.0) * closeness(average, overall) ** -4.0)
+            trust = family.trust if family else 1.0
+            guesses.append(_guess(average, overall, centre, numbers, trust))
+            weights.append(trust * closeness(average, overall) ** -4.0)
         total = sum(weights)
         if total <= 0.0:  # nothing to lean on: all alike
             weights, total = [1.0] * len(guesses), float(len(guesses))
-        mean = sum(weight * guess for weight, (guess, _) in zip(weights, guesses, strict=True)) / total
+        mean = sum(weight * guess for weight, guess in zip(weights, guesses, strict=True)) / total
         return float((mean + centre) / 2 if self._orders.hedge and overall else mean)
 
     def _without_notes(self, name: str) -> float:
@@ -193,20 +198,23 @@ class Predictor:
         return None
 
 
-def _guess(average: Average, overall: Average | None, centre: float, numbers: Mapping[str, float]) -> float:
+def _guess(
+    average: Average, overall: Average | None, centre: float, numbers: Mapping[str, float], trust: float
+) -> float:
     if average.minus:
         return numbers[average.minus] + average.mean
     if overall is None:
         return average.mean
     if not average.when:
         return centre
-    return (average.total * average.mean + _IMAGINED * centre) / (average.total + _IMAGINED)
+    shrunk = math.sqrt(trust) * average.total / (average.total + _IMAGINED)
+    return centre + shrunk * (average.mean - centre)
 
 
 def _clear_of_zero(overall: Average) -> float:
     """Return the overall mean, drawn to zero as far as chance alone could have moved it from there."""
     chance = (1.25 * overall.spread) ** 2 / max(overall.total, 1)
-    return overall.mean * max(0.0, 1.0 - chance / overall.mean**2) if overall.mean else 0.0
+    return overall.mean * max(0.0, 1.0 - _ZERO_COST * chance / overall.mean**2) if overall.mean else 0.0
 
 
 def _fits(when: Condition, conditions: Mapping[str, str]) -> bool:

@@ -105,6 +105,10 @@ def phase_of(prompt: Prompt) -> str:
         return "rewriter"
     if {"outcome", "cause", "lesson"} <= asked:
         return "reflector"
+    if asked == {"step_summary"}:
+        return "summariser"
+    if asked == {"operations"} and {"playbook", "reflection"} <= prompt.inputs.keys():
+        return "curator"
     if asked == {"ruling"} and {"counts", "truth"} <= prompt.inputs.keys():
         return "scorer"
     return "judge" if {"assessment", "acceptable"} <= asked else "predictor"

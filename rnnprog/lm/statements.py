@@ -3,8 +3,9 @@
 A memory written by the embedded model is plain English; these patterns are all the grammar there is. A sentence
 that fits none of them is somebody else's and is kept as it stands.
 
-Counts fade: once there are many, older steps count half (see ``learning``). So a sentence about everything begins with
-"Lately", and its number of steps is what still counts. "Over all steps", in a memory somebody wrote, reads the same.
+Counts fade: once there are many, older steps count half (see ``learning``). So sentences speak of "recent steps", and
+their number is what still counts. Where nothing is forgotten they speak of "steps". "Lately" and "over all steps", in
+a memory somebody wrote, read the same.
 """
 
 from __future__ import annotations
@@ -15,7 +16,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Union
 
-__all__ = ["Average", "Condition", "Last", "Miss", "Rule", "Same", "Statement", "Tally", "read_statement", "rounded"]
+__all__ = [
+    "Average",
+    "Condition",
+    "Last",
+    "Miss",
+    "Rule",
+    "Same",
+    "Statement",
+    "Tally",
+    "conditions_text",
+    "read_conditions",
+    "read_statement",
+    "rounded",
+]
 
 Condition = tuple[tuple[str, str], ...]
 """Field and value pairs that hold together; empty for "lately", whatever was observed."""
@@ -26,7 +40,7 @@ _VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^",;]+?)'
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _PAIR = rf"{_FIELD} (?:is|was) {_VALUE}"
 _HEAD = rf"(?:lately, |over all steps, |when (?P<when>{_PAIR}(?: and {_PAIR})*), )?"
-_STEPS = r"(?:steps?|days?|times|cases)"
+_STEPS = r"(?:recent )?(?:steps?|days?|times|cases)"
 _PLAIN = re.compile(r"[\w%/+:-](?:[\w.%/+:-]*[\w%/+:-])?")
 _ONE_PAIR = re.compile(rf"({_FIELD}) (?:is|was) ({_VALUE})(?= and {_FIELD} (?:is|was) |$)", re.IGNORECASE)
 _ONE_COUNT = re.compile(rf", ({_VALUE}) in (\d+)")
@@ -54,6 +68,7 @@ _MISS = _pattern(
     r"(?:; cause: (?P<cause>.+?))?"
 )
 _LAST = _pattern(rf"the last (?P<of>[A-Za-z_][\w.]*) was (?P<value>{_VALUE})")
+_LATEST = _pattern(r"the last values of (?P<of>[A-Za-z_][\w.]*), newest last: (?:.*, )?(?P<value>[^,]+?)")
 
 
 def rounded(number: float) -> float:
@@ -78,7 +93,7 @@ class Tally:
     def __str__(self) -> str:
         (top, hits), *rest = self.counts
         more = "".join(f", {_quote(value)} in {count}" for value, count in rest)
-        return f"{_head(self.when)}{self.of} was {_quote(top)} in {hits} of {self.total} steps{more}."
+        return f"{_head(self.when)}{self.of} was {_quote(top)} in {hits} of {self.total} recent steps{more}."
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,7 @@ class Average:
     def __str__(self) -> str:
         minus = f" minus {self.minus}" if self.minus else ""
         return (
-            f"{_head(self.when)}{self.of}{minus} averaged {self.mean:.4g} over {self.total} steps, "
+            f"{_head(self.when)}{self.of}{minus} averaged {self.mean:.4g} over {self.total} recent steps, "
             f"give or take {self.spread:.4g}."
         )
 
@@ -110,7 +125,7 @@ class Same:
     total: int
 
     def __str__(self) -> str:
-        return f"{self.of} equals {self.field} in {self.hits} of {self.total} steps."
+        return f"{self.of} equals {self.field} in {self.hits} of {self.total} recent steps."
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ class Rule:
     value: str
 
     def __str__(self) -> str:
-        return f"When {_conditions(self.when)}, then {self.of} is {_quote(self.value)}."
+        return f"When {conditions_text(self.when)}, then {self.of} is {_quote(self.value)}."
 
 
 @dataclass(frozen=True)
@@ -136,7 +151,7 @@ class Miss:
     cause: str = ""
 
     def __str__(self) -> str:
-        when = f" when {_conditions(self.when)}" if self.when else ""
+        when = f" when {conditions_text(self.when)}" if self.when else ""
         cause = f"; cause: {self.cause}" if self.cause else ""
         return f"Said {self.of} is {_quote(self.said)}{when}, but it was {_quote(self.was)}{cause}."
 
@@ -167,24 +182,28 @@ def read_statement(sentence: str) -> Statement | None:
     """
     if len(sentence) > _LONGEST:
         return None
-    if found := _LAST.fullmatch(sentence):
+    if found := _LAST.fullmatch(sentence) or _LATEST.fullmatch(sentence):
         return Last(found["of"], _unquote(found["value"]))
     if found := _MISS.fullmatch(sentence):
         return Miss(
-            found["of"], _pairs(found["when"]), _unquote(found["said"]), _unquote(found["was"]), found["cause"] or ""
+            found["of"],
+            read_conditions(found["when"]),
+            _unquote(found["said"]),
+            _unquote(found["was"]),
+            found["cause"] or "",
         )
     if found := _RULE.fullmatch(sentence):
-        return Rule(found["of"], _pairs(found["when"]), _unquote(found["value"]))
+        return Rule(found["of"], read_conditions(found["when"]), _unquote(found["value"]))
     if found := _SAME.fullmatch(sentence):
         return Same(found["of"], found["field"], int(found["hits"]), int(found["total"]))
     if found := _TALLY.fullmatch(sentence):
         rest = [(_unquote(value), int(count)) for value, count in _ONE_COUNT.findall(found["rest"])]
         counts = ((_unquote(found["top"]), int(found["hits"])), *rest)
-        return Tally(found["of"], _pairs(found["when"]), int(found["total"]), counts)
+        return Tally(found["of"], read_conditions(found["when"]), int(found["total"]), counts)
     if found := _AVERAGE.fullmatch(sentence):
         spread = rounded(float(found["spread"] or 0))
         mean, minus = rounded(float(found["mean"])), found["minus"] or ""
-        return Average(found["of"], _pairs(found["when"]), int(found["total"]), mean, spread, minus)
+        return Average(found["of"], read_conditions(found["when"]), int(found["total"]), mean, spread, minus)
     return None
 
 
@@ -201,13 +220,15 @@ def _unquote(text: str) -> str:
         return text
 
 
-def _conditions(when: Condition) -> str:
+def conditions_text(when: Condition) -> str:
+    """Return fields and values as they stand in a sentence."""
     return " and ".join(f"{field} is {_quote(value)}" for field, value in when)
 
 
 def _head(when: Condition) -> str:
-    return f"When {_conditions(when)}, " if when else "Lately, "
+    return f"When {conditions_text(when)}, " if when else ""
 
 
-def _pairs(text: str | None) -> Condition:
+def read_conditions(text: str | None) -> Condition:
+    """Read fields and values from a part of a sentence."""
     return tuple((field, _unquote(value)) for field, value in _ONE_PAIR.findall(text or ""))

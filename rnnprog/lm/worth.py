@@ -2,7 +2,8 @@
 
 Statistics about the same fields form a family: all values of one field, say. A family is judged as a whole, because
 the best of many values looks good by chance alone. Twice the information in its counts is about chi-squared if the
-fields say nothing; the mean of that, its degrees of freedom, is taken off.
+fields say nothing; that has a mean of its degrees of freedom. Half as much again is taken off for counts, three times
+as much for averages, of which the best few of many are picked to weigh most.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ Key = tuple[str, str, tuple[str, ...]]
 _GROWN = 12
 _CLEAR = 3.0
 _IMAGINED = 4.0
+_COUNTS_COST = 1.5
+_AVERAGES_COST = 3.0
 
 
 @dataclass
@@ -85,7 +88,7 @@ def judge_tallies(notes: Notes, tallies: Iterable[Tally]) -> dict[Key, Family]:
     for (of, _, _), family in found.items():
         overall = notes.tallies.get((of, ()))
         outcomes = max(len(overall.counts) - 1, 1) if overall else 1
-        family.net = family.raw - 1.5 * max(family.size - 1, 1) * outcomes
+        family.net = family.raw - _COUNTS_COST * max(family.size - 1, 1) * outcomes
     return found
 
 
@@ -104,8 +107,8 @@ def judge_averages(notes: Notes, averages: Iterable[Average]) -> dict[Key, Famil
             family.raw += average.total * ((average.mean - overall.mean) / (1.25 * overall.spread + tiny)) ** 2
         family.steps += average.total
         family.size += 1
-    for (_, minus, _), family in found.items():
-        family.net = family.raw if minus else family.raw - max(family.size - 1, 1)
+    for family in found.values():
+        family.net = family.raw - _AVERAGES_COST * max(family.size - 1, 1)
     return found
 
 

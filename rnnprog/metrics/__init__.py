@@ -10,7 +10,7 @@ from rnnprog.metrics.exact import acc_at, accuracy, macro_f1, right, same
 from rnnprog.metrics.faults import Faults, faults
 from rnnprog.metrics.judged import alignment, judged
 from rnnprog.metrics.memories import MemoryPoint, memory_curve, memory_of
-from rnnprog.metrics.metric import Case, Metric, Source, cases
+from rnnprog.metrics.metric import Case, Corpus, Metric, Source, cases
 from rnnprog.metrics.numeric import crps, mae, mse, pinball
 from rnnprog.metrics.probability import CalibrationBin, brier, calibration, ece, roc_auc
 from rnnprog.metrics.recovery import Recovery, recovery
@@ -23,6 +23,7 @@ __all__ = [
     "METRIC_NAMES",
     "CalibrationBin",
     "Case",
+    "Corpus",
     "Cost",
     "CurvePoint",
     "DspyMetric",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError
-from rnnprog.metrics.metric import Case, Metric
+from rnnprog.metrics.metric import Case, Corpus, Metric, added_up
 
 __all__ = ["acc_at", "accuracy", "macro_f1", "right", "same"]
 
@@ -100,22 +100,21 @@ def macro_f1(field: str) -> Metric:
         field: the classified output.
     """
 
-    def corpus(all_cases: Sequence[Case]) -> float:
-        hits: Counter[str] = Counter()
-        answers: Counter[str] = Counter()
-        truths: Counter[str] = Counter()
-        for case in all_cases:
-            truth = _label(case.known(field))
-            truths[truth] += 1
-            if case.prediction is not None:
-                answer = _label(case.answered(field))
-                answers[answer] += 1
-                hits[answer] += answer == truth
-        classes = truths.keys() | answers.keys()
-        if not classes:
-            return float("nan")
-        # Summed in a fixed order: the order of a set depends on the hash seed, and so would the last digit.
-        return sum(2 * hits[c] / (answers[c] + truths[c]) for c in sorted(classes)) / len(classes)
+    def kind(case: Case) -> tuple[str, bool, str]:
+        answered = case.prediction is not None
+        return _label(case.known(field)), answered, _label(case.answered(field)) if answered else ""
+
+    def figure(kinds: Sequence[tuple[str, bool, str]], counts: np.ndarray) -> np.ndarray:
+        classes = sorted({label for truth, answered, answer in kinds for label in (truth, *([answer] * answered))})
+        place = {label: index for index, label in enumerate(classes)}
+        places = [place[truth] for truth, _, _ in kinds]
+        answers = [(k, place[answer]) for k, (_, answered, answer) in enumerate(kinds) if answered]
+        hits = [(k, place[truth]) for k, (truth, answered, answer) in enumerate(kinds) if answered and answer == truth]
+        either = added_up(counts, places, len(classes)) + _columns(counts, answers, len(classes))
+        twice = 2 * _columns(counts, hits, len(classes))
+        scores = np.divide(twice, either, out=np.zeros_like(either), where=either > 0)
+        occurring = (either > 0).sum(axis=1)
+        return np.where(occurring > 0, scores.sum(axis=1) / np.maximum(occurring, 1), np.nan)
 
     return Metric(
         name=f"macro_f1[{field}]",
@@ -123,13 +122,18 @@ def macro_f1(field: str) -> Metric:
         unit="share",
         scorable=lambda case: case.known(field) is not None,
         step=lambda case: float(same(case.answered(field), case.known(field))),
-        corpus=corpus,
+        corpus=Corpus(kind, figure),
     )
 
 
 def _known(case: Case, field: str | None) -> list[str]:
     names = list(case.target or ()) if field is None else [field]
     return [name for name in names if case.known(name) is not None]
+
+
+def _columns(counts: np.ndarray, chosen: list[tuple[int, int]], size: int) -> np.ndarray:
+    """Add up some of the columns, each given with the sum that it goes into."""
+    return added_up(counts[:, [k for k, _ in chosen]], [target for _, target in chosen], size)
 
 
 def _label(value: JsonValue) -> str:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydantic import JsonValue
-from scipy.stats import rankdata
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.metrics.exact import same
-from rnnprog.metrics.metric import Case, Metric, Source, cases
+from rnnprog.metrics.metric import Case, Corpus, Metric, Source, added_up, cases
 from rnnprog.metrics.numeric import finite
 
 __all__ = ["CalibrationBin", "brier", "calibration", "ece", "roc_auc"]
@@ -54,17 +53,23 @@ def ece(field: str, confidence: str | None = None, bins: int = 10) -> Metric:
         bins: number of bins of equal width.
     """
 
-    def corpus(some: Sequence[Case]) -> float:
-        table = _table(some, field, confidence, bins)
-        total = sum(row.count for row in table)
-        return sum(row.count * abs(row.stated - row.true) for row in table) / total if total else math.nan
+    def kind(case: Case) -> tuple[float, bool] | tuple[()]:
+        return _top(case, field, confidence) or ()
+
+    def figure(kinds: Sequence[tuple[float, bool] | tuple[()]], counts: np.ndarray) -> np.ndarray:
+        stated = [(k, *top) for k, top in enumerate(kinds) if top]
+        counted = counts[:, [k for k, _, _ in stated]]
+        gaps = counted * np.array([p - hit for _, p, hit in stated])
+        total = counted.sum(axis=1)
+        distance = np.abs(added_up(gaps, [_bin(p, bins) for _, p, _ in stated], bins)).sum(axis=1)
+        return np.where(total > 0, distance / np.maximum(total, 1), np.nan)
 
     def step(case: Case) -> float | None:
         top = _top(case, field, confidence)
         return None if top is None else abs(top[0] - top[1])
 
     name = _name("ece", field, confidence)
-    return Metric(name, "lower", "probability", _has(field), step, corpus, failure=None)
+    return Metric(name, "lower", "probability", _has(field), step, Corpus(kind, figure), failure=None)
 
 
 def roc_auc(field: str, positive: str | None = None) -> Metric:
@@ -89,22 +94,25 @@ def roc_auc(field: str, positive: str | None = None) -> Metric:
             raise ConfigurationError(f"{name}: the target {truth!r} is not true or false; write roc_auc[{field}:LABEL]")
         return bool(truth) if positive is None else _text(truth) == positive
 
-    def corpus(some: Sequence[Case]) -> float:
-        came = np.array([outcome(case) for case in some], dtype=bool)
-        scores = [belief(case) for case in some]
-        value = np.array(
-            [(-np.inf if hit else np.inf) if p is None else p for p, hit in zip(scores, came, strict=True)]
-        )
-        n, m = int(came.sum()), int((~came).sum())
-        if not n or not m:
-            return math.nan
-        return float((rankdata(value)[came].sum() - n * (n + 1) / 2) / (n * m))
+    def kind(case: Case) -> tuple[bool, float]:
+        came, p = outcome(case), belief(case)
+        return came, p if p is not None else (-math.inf if came else math.inf)
+
+    def figure(kinds: Sequence[tuple[bool, float]], counts: np.ndarray) -> np.ndarray:
+        place = {value: index for index, value in enumerate(sorted({value for _, value in kinds}))}
+        went = np.array([came for came, _ in kinds], dtype=bool)
+        places = np.array([place[value] for _, value in kinds], dtype=np.intp)
+        ups = added_up(counts[:, went], places[went], len(place))
+        downs = added_up(counts[:, ~went], places[~went], len(place))
+        pairs = ups.sum(axis=1) * downs.sum(axis=1)
+        won = (ups * (np.cumsum(downs, axis=1) - downs / 2)).sum(axis=1)
+        return np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan)
 
     def step(case: Case) -> float | None:
         p = belief(case)
         return None if p is None else (p if outcome(case) else 1 - p)
 
-    return Metric(name, "higher", "probability", _has(field), step, corpus)
+    return Metric(name, "higher", "probability", _has(field), step, Corpus(kind, figure))
 
 
 @dataclass(frozen=True)
@@ -136,11 +144,15 @@ def _table(some: Sequence[Case], field: str, confidence: str | None, bins: int) 
     pairs = [top for top in (_top(case, field, confidence) for case in some) if top is not None]
     rows: dict[int, list[tuple[float, bool]]] = {}
     for p, hit in pairs:
-        rows.setdefault(min(int(p * bins), bins - 1), []).append((p, hit))
+        rows.setdefault(_bin(p, bins), []).append((p, hit))
     return [
         CalibrationBin(b / bins, (b + 1) / bins, _mean([p for p, _ in row]), _mean([hit for _, hit in row]), len(row))
         for b, row in sorted(rows.items())
     ]
+
+
+def _bin(p: float, bins: int) -> int:
+    return min(int(p * bins), bins - 1)
 
 
 def _top(case: Case, field: str, confidence: str | None) -> tuple[float, bool] | None:

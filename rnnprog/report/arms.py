@@ -14,6 +14,8 @@ from rnnprog.report.carry import carry_items
 from rnnprog.report.columns import FLAGS, Columns, Walk
 from rnnprog.report.intervals import estimate
 from rnnprog.statistics import Estimate, interval
+from rnnprog.statistics.runs import Where
+from rnnprog.trace import Trace
 
 __all__ = ["ArmRow", "arm_rows"]
 
@@ -125,9 +127,8 @@ def _score(exam: ExamResult, arm: Arm, walks: list[Walk], columns: Columns) -> E
     """Average over all steps; runs of several seeds are averaged at each step first, for they are not more data."""
     if not walks:
         return estimate([], np.zeros(0), exam.metric.binary)
-    metric = get_metric(exam.metric.name)
-    if metric.corpus is not None:
-        return interval(score_steps([walk.trace for walk in walks], metric))
+    if get_metric(exam.metric.name).corpus is not None:
+        return _together(exam, walks, "all")
     by_sequence: dict[str, list[NDArray[np.float64]]] = {}
     for walk in walks:
         values = columns.score[walk.offset : walk.offset + len(walk)].astype(np.float64)
@@ -135,6 +136,15 @@ def _score(exam: ExamResult, arm: Arm, walks: list[Walk], columns: Columns) -> E
     means = {name: _mean_of_runs(runs) for name, runs in by_sequence.items()}
     names = [name for name, values in means.items() for _ in values]
     return estimate(names, np.concatenate(list(means.values())), exam.metric.binary)
+
+
+def _together(exam: ExamResult, walks: list[Walk], where: Where) -> Estimate:
+    """A corpus-level figure: of all walks where each seed has sequences of its own, else the mean over the seeds."""
+    runs: dict[int, list[Trace]] = {}
+    pooled = len({walk.trace.sequence for walk in walks}) == len(walks)
+    for walk in walks:
+        runs.setdefault(0 if pooled else walk.run, []).append(walk.trace)
+    return interval([score_steps(traces, exam.metric.name) for traces in runs.values()], where)
 
 
 def _mean_of_runs(runs: list[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -164,6 +174,8 @@ def _retention(walks: list[Walk]) -> float | None:
 
 def _last(exam: ExamResult, walks: list[Walk], columns: Columns) -> Estimate:
     ends = [walk for walk in walks if len(walk)]
+    if ends and get_metric(exam.metric.name).corpus is not None:
+        return _together(exam, walks, "last")
     scores = columns.score[[walk.offset + len(walk) - 1 for walk in ends]].astype(np.float64)
     return estimate([walk.trace.sequence for walk in ends], scores, exam.metric.binary)
 

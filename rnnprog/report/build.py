@@ -10,7 +10,8 @@ from rnnprog.errors import TraceError
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec, read_exam
 from rnnprog.metrics import default_metric
 from rnnprog.report.columns import columns_of
-from rnnprog.report.page import render
+from rnnprog.report.latent import find_latent, latent_section, read_latent
+from rnnprog.report.page import bare_page, render
 from rnnprog.report.prompts import Prompts, read_prompts
 from rnnprog.report.quiet import no_collection
 from rnnprog.trace import Result, Trace
@@ -25,7 +26,9 @@ def build(source: Source, out: str | Path) -> Path:
     """Write one HTML page that shows a whole exam and needs no network.
 
     Args:
-        source: the result, or the path of ``result.json``, its folder, or a ``trace.jsonl``.
+        source: the result, or the path of ``result.json``, its folder, or a ``trace.jsonl``. Where a table of the
+            latent wing lies in that folder (see :data:`rnnprog.report.latent.PLACES`), it becomes a section; where
+            there is nothing else, the page.
         out: path of the page; its folder is created, an existing file is replaced in one move.
 
     Returns:
@@ -42,19 +45,32 @@ def build(source: Source, out: str | Path) -> Path:
         'page.html'
     """
     with no_collection():
-        exam, folder = (source, None) if isinstance(source, ExamResult) else (load(source), _folder(source))
-        return _write(exam, folder, Path(out))
+        folder = None if isinstance(source, ExamResult) else _folder(source)
+        found = None if folder is None else find_latent(folder)
+        latent = "" if found is None else latent_section(read_latent(found))
+        if found is not None and not isinstance(source, ExamResult) and _only_latent(Path(source), found):
+            return _put(Path(out), [bare_page("Latent memory", latent)])
+        exam = source if isinstance(source, ExamResult) else load(source)
+        return _write(exam, folder, Path(out), latent)
 
 
-def _write(exam: ExamResult, folder: Path | None, out: Path) -> Path:
+def _only_latent(source: Path, found: Path) -> bool:
+    return source == found or (source.is_dir() and not (source / "result.json").is_file())
+
+
+def _write(exam: ExamResult, folder: Path | None, out: Path, latent: str = "") -> Path:
     if not exam.steps:
         raise TraceError("nothing to show: the result holds no recorded step")
     prompts = _prompts(exam, folder)
     columns = columns_of(exam, {key: frozenset(found) for key, found in prompts.items()})
+    return _put(out, render(exam, columns, prompts, latent))
+
+
+def _put(out: Path, pieces: Iterable[str]) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     with partial.open("w", encoding="utf-8", errors="replace") as file:
-        file.writelines(render(exam, columns, prompts))
+        file.writelines(pieces)
     partial.replace(out)
     return out
 

@@ -65,11 +65,11 @@ def save_figures(exam: ExamResult, folder: str | Path, formats: tuple[str, ...] 
 
 
 def _curves(axes: Axes, exam: ExamResult, rows: list[ArmRow], curves: list[Curve], scored: bool) -> bool:
-    shown = [curve for curve in curves if rows[curve.arm].role != "floor"]
+    shown = _together([curve for curve in curves if rows[curve.arm].role != "floor"], rows)
     scale = 100 if scored and numbers.is_share(exam.metric) else 1
-    for curve in shown:
+    for curve, name in shown:
         look = _look(rows, curve.arm)
-        axes.plot(curve.x, [scale * y for y in curve.y], label=rows[curve.arm].label, linewidth=1.6, **look)
+        axes.plot(curve.x, [scale * y for y in curve.y], label=name, linewidth=1.6, **look)
         band = [
             (x, lo, hi)
             for x, lo, hi in zip(curve.x, curve.low, curve.high, strict=True)
@@ -80,20 +80,39 @@ def _curves(axes: Axes, exam: ExamResult, rows: list[ArmRow], curves: list[Curve
             axes.fill_between(
                 x, [scale * v for v in low], [scale * v for v in high], color=look["color"], alpha=0.12, linewidth=0
             )
-    for row in rows if scored else ():
-        if row.role == "floor" and row.score.value is not None:
-            axes.axhline(scale * row.score.value, color="#8b929c", linestyle=":", linewidth=1)
-            axes.annotate(
-                row.label,
-                (1, scale * row.score.value),
-                xycoords=("axes fraction", "data"),
-                ha="right",
-                va="bottom",
-                color="#666",
-            )
+    if scored:
+        _floor_lines(axes, rows, scale)
     axes.set_xlabel("step of the sequence")
     axes.set_ylabel(_score_name(exam) if scored else "memory length (tokens)")
     return bool(shown)
+
+
+def _together(curves: list[Curve], rows: list[ArmRow]) -> list[tuple[Curve, str]]:
+    """Return each different line once, with its name; bands laid over each other would darken into another colour."""
+    groups: dict[tuple[Any, ...], list[Curve]] = {}
+    for curve in curves:
+        groups.setdefault((*curve.x, *curve.y, *curve.low, *curve.high), []).append(curve)
+    found = []
+    for group in groups.values():
+        first = next((curve for curve in group if rows[curve.arm].role == "control"), group[0])
+        more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+        found.append((first, rows[first.arm].label + more))
+    return found
+
+
+def _floor_lines(axes: Axes, rows: list[ArmRow], scale: int) -> None:
+    """Draw the floors as dotted lines; their names stand at the right, pushed apart so that none covers another."""
+    floors = sorted(
+        (scale * row.score.value, row.label) for row in rows if row.role == "floor" and row.score.value is not None
+    )
+    low, high = axes.get_ylim()
+    least = low
+    for value, label in floors:
+        axes.axhline(value, color="#8b929c", linestyle=":", linewidth=1)
+        at = max(value, least)
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "color": "#666", "fontsize": 8}
+        axes.annotate(label, (1.01, at), annotation_clip=False, **place)
+        least = at + 0.07 * (high - low)
 
 
 def _cost(axes: Axes, exam: ExamResult, rows: list[ArmRow]) -> bool:
@@ -109,7 +128,8 @@ def _cost(axes: Axes, exam: ExamResult, rows: list[ArmRow]) -> bool:
             if score.low is None or score.high is None
             else [[value - scale * score.low], [scale * score.high - value]]
         )
-        marker = "o" if row.role == "control" else _MARKERS[index % len(_MARKERS)]
+        rank = sum(one.role == "arm" for one in rows[:index])
+        marker = "o" if row.role == "control" else _MARKERS[(rank + rank // len(_COLOURS)) % len(_MARKERS)]
         axes.errorbar(
             [row.tokens],
             [value],

@@ -20,7 +20,7 @@ from rnnprog.report.columns import FLAGS, Columns
 from rnnprog.report.curves import learning_curves, length_curves
 from rnnprog.report.prompts import Prompts
 
-__all__ = ["SCRIPTS", "head_of", "render"]
+__all__ = ["SCRIPTS", "bare_page", "head_of", "render"]
 
 SCRIPTS = (
     *("dom", "theme", "inflate", "data", "numbers", "scale", "legend"),
@@ -29,19 +29,22 @@ SCRIPTS = (
 )
 """The script's parts in the order in which they are joined; each is one idea."""
 
+_DARK = re.compile(r':root\[data-theme="dark"\] \{(.*?)\}', re.DOTALL)
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 _COLUMNS = ("score", "length", "prompt_tokens", "completion_tokens", "said", "true", "flags", "calls")
 
 
-def render(exam: ExamResult, columns: Columns, prompts: Mapping[tuple[int, int], Prompts]) -> Iterator[str]:
-    """Yield the page in pieces.
+def render(
+    exam: ExamResult, columns: Columns, prompts: Mapping[tuple[int, int], Prompts], latent: str = ""
+) -> Iterator[str]:
+    """Yield the page in pieces; ``latent`` is a finished section to be shown before the settings.
 
     A content security policy allows the page's own script, by its hash, and nothing from anywhere else: text from
     the data could not run or load anything even if it got into the markup, which it never does.
     """
     rows = arm_rows(exam, columns)
     script = _script()
-    yield _fill(_part("page.html"), _slots(exam, rows, columns, script))
+    yield _fill(_part("page.html"), {**_slots(exam, rows, columns, script), "latent": latent})
     yield from _data("head", blocks.pack_json(head_of(exam, rows, columns, bool(prompts))))
     yield from _data("columns", blocks.pack(_binary(columns)))
     for number, packed in enumerate(blocks.detail_blocks(columns)):
@@ -50,6 +53,20 @@ def render(exam: ExamResult, columns: Columns, prompts: Mapping[tuple[int, int],
         for number, packed in enumerate(blocks.prompt_blocks(columns, prompts)):
             yield from _data(f"prompts-{number}", packed)
     yield f"<script>{script}</script>\n</body>\n</html>\n"
+
+
+def bare_page(title: str, body: str) -> str:
+    """Return a page without script around sections that are finished; dark where the reader's system is."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    style = _part("page.css") + _part("tuning.css")
+    if dark := _DARK.search(style):
+        style += f"@media screen and (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark[1]} }} }}"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="viewport" content="width=device-width"><style>{style}</style></head>'
+        f"<body><header><h1>{html.escape(title)}</h1></header><main>{body}</main></body></html>\n"
+    )
 
 
 def head_of(exam: ExamResult, rows: list[ArmRow], columns: Columns, prompts: bool = False) -> dict[str, Any]:
@@ -99,6 +116,7 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
     items = "".join(f'<li class="{s.kind.replace(" ", "-")}">{html.escape(s.text)}</li>' for s in said)
     recovery = tables.recovery_table(exam, rows)
     memory = tables.memory_table(rows)
+    bill = tables.cost_table(exam)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
         "title": html.escape(exam.task),
@@ -110,6 +128,8 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
         "results": tables.to_html(tables.result_table(exam, rows)),
         "recovery": tables.to_html(recovery),
         "recovery_hidden": "" if recovery.rows else " hidden",
+        "bill": tables.to_html(bill),
+        "bill_hidden": "" if bill.rows else " hidden",
         "memory": tables.to_html(memory),
         "memory_hidden": "" if memory.rows else " hidden",
         "settings": _definitions(exam),

@@ -6,12 +6,21 @@ import html
 import re
 from dataclasses import dataclass
 
-from rnnprog.exam_result import ExamResult
+from rnnprog.exam_result import Arm, ExamResult
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow
 from rnnprog.statistics.correction import CORRECTIONS
 
-__all__ = ["Table", "memory_table", "recovery_table", "result_table", "to_html", "to_latex", "to_markdown"]
+__all__ = [
+    "Table",
+    "cost_table",
+    "memory_table",
+    "recovery_table",
+    "result_table",
+    "to_html",
+    "to_latex",
+    "to_markdown",
+]
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -30,6 +39,7 @@ _LATEX = {
     ">": r"\textgreater{}",
 }
 _LATEX_SPECIAL = re.compile("|".join(re.escape(char) for char in _LATEX))
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 _MARKDOWN_SPECIAL = re.compile(r"([\\|`*_<>\[\]])")
 
 
@@ -57,6 +67,7 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
     said = {c.arm: c for c in exam.comparisons}
     several = any(row.sequences > 1 for row in rows)  # of one sequence, the last step says nothing
     costs = any(row.cost is not None for row in rows)
+    per_right = exam.metric.binary and not cost_table(exam).rows  # which says it, too
     cells = []
     for row in rows:
         c = said.get(row.label)
@@ -67,23 +78,55 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
         line += [numbers.figure(row.last, exam.metric)] if several else []
         line += [gap, p] if exam.comparisons else []
         line += [numbers.count(v) if asked else "–" for v in (row.calls, row.prompt_tokens, row.completion_tokens)]
-        line += [numbers.count(row.tokens_per_right) if asked else "–"] if exam.metric.binary else []
+        line += [numbers.count(row.tokens_per_right) if asked else "–"] if per_right else []
         line += [f"{row.cost:.4g}" if row.cost is not None else "–"] if costs else []
         line += [f"{row.failed:,}", f"{row.steps:,}"]
         cells.append(tuple(line))
     columns = ["arm", f"{exam.metric.name} [95 %]", *(["last step [95 %]"] if several else [])]
-    columns += ["vs control", "p"] if exam.comparisons else []
+    columns += ["gain over control", "p"] if exam.comparisons else []
     columns += ["calls / step", "tokens in / step", "tokens out / step"]
-    columns += ["tokens / right answer"] if exam.metric.binary else []
-    columns += ["cost"] if costs else []
+    columns += ["tokens / right answer"] if per_right else []
+    columns += ["USD"] if costs else []
     columns += ["failed", "steps"]
     methods = dict.fromkeys(row.score.method for row in rows if row.score.method)
     tests = dict.fromkeys(f"{c.test} ({CORRECTIONS[c.correction]})" for c in exam.comparisons if c.p is not None)
     note = f"Intervals: {'; '.join(methods) or 'none'}."
     note += f" Tests: {', '.join(tests)}." if tests else ""
+    if exam.comparisons:
+        note += " A positive gain is better, also where lower scores are. Intervals are for each figure alone"
+        note += "; p is corrected for all comparisons." if len(exam.comparisons) > 1 else "."
     if not exam.metric.binary and any(row.failed for row in rows):
         note += " A step without an answer is charged what the metric says, by default the worst score of its run."
     return Table("Results", tuple(columns), tuple(cells), tuple(row.role for row in rows), note)
+
+
+def cost_table(exam: ExamResult) -> Table:
+    """Return what each step and each right answer took of calls, tokens, seconds and money, where the exam says so."""
+    shown = [arm for arm in exam.arms if arm.role != "floor" and "calls per step" in arm.figures]
+    names = [
+        (what, per)
+        for per in ("step", "right answer")
+        for what in ("calls", "tokens", "seconds", "money")
+        if any((f := arm.figures.get(f"{what} per {per}")) is not None and f.value is not None for arm in shown)
+    ]
+    cells = tuple((arm.label, *(_amount(arm, what, per) for what, per in names)) for arm in shown)
+    columns = ("arm", *(f"{'USD' if what == 'money' else what} / {per}" for what, per in names))
+    note = "Seconds are those of the calls, whatever ran beside them; answers from a cache cost none."
+    judge = exam.config.get("judge")
+    if isinstance(judge, dict) and isinstance(bill := judge.get("cost"), dict):
+        usd = bill.get("usd")
+        money = f" and {usd:.4g} USD" if isinstance(usd, (int, float)) else ""
+        tokens = sum(int(str(bill.get(side, 0))) for side in ("prompt_tokens", "completion_tokens"))
+        took = f"{bill.get('calls')} calls, {tokens:,} tokens{money}"
+        note += f" Apart from that, the judge {judge.get('model')} took {took}."
+    return Table("Cost", columns, cells, tuple(arm.role for arm in shown), note)
+
+
+def _amount(arm: Arm, what: str, per: str) -> str:
+    found = arm.figures.get(f"{what} per {per}")
+    if found is None or found.value is None:
+        return "–"
+    return numbers.count(found.value) if what in ("calls", "tokens") else f"{found.value:.3g}"
 
 
 def recovery_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
@@ -179,8 +222,13 @@ def to_latex(table: Table) -> str:
         a\_b & 5 \% \\
     """
     lines = [r"\begin{tabular}{l" + "r" * (len(table.columns) - 1) + "}", r"\toprule"]
-    lines += [_tex_row(table.columns), r"\midrule", *(_tex_row(row) for row in table.rows), r"\bottomrule"]
-    return "\n".join([*lines, r"\end{tabular}"])
+    lines += [_tex_row(table.columns), r"\midrule"]
+    for before, kind, row in zip(("", *table.kinds), table.kinds, table.rows, strict=False):
+        lines += [r"\midrule"] if kind == "floor" != before and before else []
+        lines.append(_tex_row(row))
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    note = [f"% Note: {' '.join(table.note.split())}"] if table.note else []
+    return "\n".join([*lines, *note])
 
 
 def _md_row(cells: tuple[str, ...]) -> str:
@@ -188,4 +236,5 @@ def _md_row(cells: tuple[str, ...]) -> str:
 
 
 def _tex_row(cells: tuple[str, ...]) -> str:
-    return " & ".join(_LATEX_SPECIAL.sub(lambda m: _LATEX[m[0]], cell) for cell in cells) + r" \\"
+    plain = (_LATEX_SPECIAL.sub(lambda m: _LATEX[m[0]], cell) for cell in cells)
+    return " & ".join(_MINUS.sub("$-$", cell) for cell in plain) + r" \\"

@@ -13,6 +13,9 @@ from rnnprog.statistics.correction import CORRECTIONS
 __all__ = ["Statement", "headline", "statements"]
 
 
+_ORDER = ("gain", "loss", "no evidence", "not tested")
+
+
 @dataclass(frozen=True)
 class Statement:
     """One sentence of the verdict.
@@ -29,7 +32,7 @@ class Statement:
 def headline(exam: ExamResult, rows: list[ArmRow]) -> str:
     """Return the verdict in one sentence."""
     if exam.comparisons:
-        return _compared(exam)
+        return _compared(exam, rows)
     ranked = [row for row in rows if row.role != "floor" and row.score.value is not None]
     if not ranked:
         return "Nothing was scored: no step has both a prediction and a known outcome."
@@ -38,7 +41,7 @@ def headline(exam: ExamResult, rows: list[ArmRow]) -> str:
     return said + ("." if len(ranked) == 1 else f", the best of {len(ranked)} arms; nothing was tested.")
 
 
-def _compared(exam: ExamResult) -> str:
+def _compared(exam: ExamResult, rows: list[ArmRow]) -> str:
     control, among = exam.comparisons[0].control, exam.comparisons
     gains = [c for c in among if c.outcome == "gain"]
     losses = sum(c.outcome == "loss" for c in among)
@@ -48,21 +51,41 @@ def _compared(exam: ExamResult) -> str:
         return f"No evidence that {who} beats {control}{worse}."
     best = max(gains, key=lambda c: c.gain or 0.0)
     told = f"{best.arm} beats {control}: {numbers.points(best.gain, exam.metric)} {_interval(best, exam)}".rstrip()
+    told += _against_floor(best.arm, exam, rows)
     others = len(among) - len(gains)
     return told + (f". No evidence of a gain for {others} of {len(among)} arms{worse}." if others else ".")
 
 
+def _against_floor(arm: str, exam: ExamResult, rows: list[ArmRow]) -> str:
+    """Say so where a rule without a model does as well, as far as the interval of the arm can tell."""
+    floor, score = _best_floor(exam, rows), next(row.score for row in rows if row.label == arm)
+    if floor is None or score.value is None or floor.score.value is None:
+        return ""
+    higher = exam.metric.higher_is_better
+    nearest = (score.low if higher else score.high) if score.low is not None else score.value
+    if nearest is None or (nearest > floor.score.value if higher else nearest < floor.score.value):
+        return ""
+    return f", but not clearly {floor.label}, a floor without a model ({numbers.score(floor.score.value, exam.metric)})"
+
+
 def statements(exam: ExamResult, rows: list[ArmRow]) -> list[Statement]:
-    """Return the sentences below the headline: each comparison, then the floors, then the note."""
-    said = [Statement(c.outcome, _sentence(c, exam)) for c in exam.comparisons]
+    """Return the sentences below the headline: gains, losses, the rest; then the floors, then the note.
+
+    Arms of which the same is to be said share a sentence.
+    """
+    ranked = sorted(exam.comparisons, key=lambda c: (_ORDER.index(c.outcome), -abs(c.gain or 0.0)))
+    alike: dict[tuple[str, str], list[str]] = {}
+    for c in ranked:
+        alike.setdefault((c.outcome, _sentence(c, exam)), []).append(c.arm)
+    said = [Statement(kind, f"{', '.join(arms)}: {text}") for (kind, text), arms in alike.items()]
     return said + _floors(exam, rows) + ([Statement("note", exam.note)] if exam.note else [])
 
 
 def _sentence(c: Comparison, exam: ExamResult) -> str:
     if c.outcome == "not tested":
-        return f"{c.arm}: not tested against {c.control}: {c.reason}."
+        return f"not tested against {c.control}: {c.reason}."
     what = {"gain": "a gain over", "loss": "a loss against", "no evidence": "no evidence of a gain over"}[c.outcome]
-    text = f"{c.arm}: {what} {c.control}, {numbers.points(c.gain, exam.metric)} {_interval(c, exam)}".rstrip()
+    text = f"{what} {c.control}, {numbers.points(c.gain, exam.metric)} {_interval(c, exam)}".rstrip()
     p = numbers.p_value(c.p_corrected)
     text += f", p {p if p.startswith('<') else f'= {p}'}"
     text += f" ({CORRECTIONS[c.correction]})" if c.comparisons > 1 else ""
@@ -80,18 +103,23 @@ def _interval(c: Comparison, exam: ExamResult) -> str:
     return f"[{digits.format(scale * c.low)}, {digits.format(scale * c.high)}]"
 
 
-def _floors(exam: ExamResult, rows: list[ArmRow]) -> list[Statement]:
+def _best_floor(exam: ExamResult, rows: list[ArmRow]) -> ArmRow | None:
     floors = [row for row in rows if row.role == "floor" and row.score.value is not None]
-    if not floors:
+    pick = max if exam.metric.higher_is_better else min
+    return pick(floors, key=lambda row: row.score.value or 0.0) if floors else None
+
+
+def _floors(exam: ExamResult, rows: list[ArmRow]) -> list[Statement]:
+    best = _best_floor(exam, rows)
+    if best is None:
         return []
     sign = 1 if exam.metric.higher_is_better else -1
-    best = max(floors, key=lambda row: sign * (row.score.value or 0.0))
     level = best.score.value or 0.0
-    below = [
-        row.label
-        for row in rows
-        if row.role != "floor" and row.score.value is not None and sign * row.score.value <= sign * level
-    ]
+    asked = [row for row in rows if row.role != "floor" and row.score.value is not None]
+    behind = [row.label for row in asked if sign * (row.score.value or 0.0) <= sign * level]
     told = f"Best floor, without any model: {best.label}, {numbers.figure(best.score, exam.metric)}"
-    told += f"; not above it: {', '.join(below)}." if below else "; every arm is above it."
-    return [Statement("floor", told)]
+    if not behind:
+        return [Statement("floor", f"{told}; every arm is better.")]
+    if len(behind) == len(asked) > 1:
+        return [Statement("floor", f"{told}; no arm is better.")]
+    return [Statement("floor", f"{told}; not better: {', '.join(behind)}.")]

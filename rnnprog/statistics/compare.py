@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from rnnprog.metrics.metric import Case
 from rnnprog.statistics.choose import Choice, choose_test
 from rnnprog.statistics.comparison import Comparison
 from rnnprog.statistics.correction import Correction, corrected
-from rnnprog.statistics.interval import Where, mean_interval
+from rnnprog.statistics.interval import mean_interval
 from rnnprog.statistics.paired import TestResult, diebold_mariano, mcnemar, paired_permutation, wilcoxon
-from rnnprog.statistics.pairing import Arm, Pair, pair_up, runs_of
+from rnnprog.statistics.pairing import Pair, pair_up
 from rnnprog.statistics.power import (
     PERMUTATION_EFFICIENCY,
     WILCOXON_EFFICIENCY,
@@ -23,8 +22,12 @@ from rnnprog.statistics.power import (
     detectable_by_mcnemar,
     detectable_by_sequences,
 )
+from rnnprog.statistics.runs import Arm, Where, runs_of
+from rnnprog.statistics.tallies import draws, portions, tallied
 
 __all__ = ["Arm", "Rules", "compare"]
+
+_MOST_SWAPS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Rules:
         power: probability behind the smallest detectable difference.
         correction: for the number of arms compared.
         horizon: how many steps ahead was predicted; with delayed feedback the delay plus 1.
-        permutations: random flips of a permutation test; a twentieth of it for corpus-level metrics.
+        permutations: random flips of a permutation test; for a corpus-level metric also resamples of the interval, and
+            of more than a thousand sequences fewer, down to a twentieth.
         resamples: of the bootstrap behind an interval.
         seed: of bootstrap and permutation.
     """
@@ -57,7 +61,9 @@ def compare(
 ) -> list[Comparison]:
     """Compare every arm with the control, step by step on the steps that both scored.
 
-    Several runs of an arm are averaged at each step first: more seeds make a figure steadier, they are not more data.
+    Several runs of an arm are averaged first: more seeds make a figure steadier, they are not more data. What is
+    averaged are the scores of each step, or, for a corpus-level metric, the figures of the runs, seed by seed paired
+    with the control's; where the control has fewer seeds than the arm, or more, as many as both have.
     The test is chosen by :func:`rnnprog.statistics.choose_test`; the comparison carries its reason.
 
     Args:
@@ -131,25 +137,27 @@ def _run_test(choice: Choice, pair: Pair, d: np.ndarray, rules: Rules, alpha: fl
 
 
 def _corpus_test(pair: Pair, choice: Choice, rules: Rules, alpha: float) -> _Tested:
-    corpus, sign = pair.metric.corpus, pair.metric.sign
+    corpus, sign, n = pair.metric.corpus, pair.metric.sign, len(pair.old)
     assert corpus is not None
     rng = np.random.default_rng(rules.seed)
-    rounds, n = max(rules.permutations // 20, 99), len(pair.cases)
+    tallies = [tallied(corpus, [*old, *new]) for old, new in pair.runs]
 
-    def gain(picked: list[list[tuple[Case, Case]]]) -> float:
-        old, new = ([case[side] for run in picked for case in run] for side in (0, 1))
-        return sign * (corpus(new) - corpus(old))
+    def gains(arm: np.ndarray) -> np.ndarray:
+        """Mean gain over the seeds where the arm is made of these sequences, and the control of the opposite ones."""
+        control = np.roll(arm, n, axis=1)
+        return np.asarray(sign * np.mean([t.of_groups(arm) - t.of_groups(control) for t in tallies], axis=0))
 
-    measured = gain(pair.cases)
+    measured = float(gains(np.repeat([[0.0, 1.0]], n, axis=1))[0])
     if choice.test == "none":
         test = TestResult("none", math.nan, math.nan, n)
         return _Tested(choice, test, measured, math.nan, math.nan, math.nan)
-    flips = rng.random((rounds, n)) < 0.5
-    swapped = [
-        [[(b, a) for a, b in run] if flip else run for run, flip in zip(pair.cases, row, strict=True)] for row in flips
-    ]
-    extreme = sum(abs(gain(runs)) >= abs(measured) - 1e-12 for runs in swapped)
-    drawn = np.array([gain([pair.cases[i] for i in rng.integers(0, n, size=n)]) for _ in range(rounds)])
+    rounds = max(min(rules.permutations, _MOST_SWAPS // (2 * n)), rules.permutations // 20, 99)
+    sizes = list(portions(rounds, min(tally.portion for tally in tallies)))
+    flips = (rng.random((rows, n)) < 0.5 for rows in sizes)
+    swapped = np.concatenate([gains(np.hstack([flip, ~flip]).astype(float)) for flip in flips])
+    extreme = int((np.abs(swapped) >= abs(measured) - 1e-12).sum())
+    picked = (draws(rows, n, rng) for rows in sizes)
+    drawn = np.concatenate([gains(np.hstack([np.zeros_like(pick), pick])) for pick in picked])
     drawn = drawn[np.isfinite(drawn)]
     low, high = np.quantile(drawn, [rules.alpha / 2, 1 - rules.alpha / 2]) if len(drawn) else (math.nan, math.nan)
     test = TestResult("paired permutation", measured, (extreme + 1) / (rounds + 1), n, float(np.std(drawn)))
@@ -167,7 +175,7 @@ def _comparison(
         if not values:
             return math.nan
         if corpus is not None:
-            return corpus([case[which] for run in pair.cases for case in run])
+            return float(np.mean([corpus(case for group in run[which] for case in group) for run in pair.runs]))
         return float(np.mean([v.mean() for v in values]) if over else np.concatenate(values).mean())
 
     return Comparison(

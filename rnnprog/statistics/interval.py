@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,16 +13,15 @@ from rnnprog.errors import ConfigurationError
 from rnnprog.memory import Value
 from rnnprog.metrics.score import Scores
 from rnnprog.statistics.blocks import block_length, resampled_means, stationary_indices
+from rnnprog.statistics.runs import Where, aligned, grouped, runs_of
+from rnnprog.statistics.tallies import draws, portions, tallied
 
 __all__ = ["FEWEST_SEQUENCES", "Estimate", "interval", "mean_interval"]
 
 FEWEST_SEQUENCES = 6
 """From this number on sequences are the unit: with five pairs no two-sided exact test reaches the 5 % level."""
 
-Where = Literal["all", "last"]
-
 _MOST_DRAWS = 50_000_000
-_MOST_CASES = 5_000_000
 
 
 class Estimate(Value):
@@ -54,20 +54,28 @@ class Estimate(Value):
 
 
 def interval(
-    scores: Scores, where: Where = "all", level: float = 0.95, resamples: int = 2_000, seed: int = 0
+    scores: Scores | Sequence[Scores],
+    where: Where = "all",
+    level: float = 0.95,
+    resamples: int = 2_000,
+    seed: int = 0,
 ) -> Estimate:
-    """Return the score of a run with its interval.
+    """Return the score of a run with its interval; of several runs of one arm, that of their mean.
 
     With six sequences or more whole sequences are resampled (BCa bootstrap), as steps of one sequence share a memory.
     With fewer, blocks of steps are resampled within each sequence (stationary bootstrap), so that time order counts;
     the interval then speaks of these sequences only.
 
+    Runs with different seeds are averaged: at each step that all of them scored, or, for a corpus-level metric, the
+    figures of the runs. Each resample draws the same sequences from every run, for more seeds make a figure steadier
+    but are not more data.
+
     Args:
-        scores: what :func:`rnnprog.metrics.score_steps` gave.
+        scores: what :func:`rnnprog.metrics.score_steps` gave, or several of it, one a seed.
         where: ``"all"`` steps or the ``"last"`` of each sequence.
         level: coverage aimed at.
-        resamples: number of resamples; a tenth of it for a corpus-level metric, and fewer, but never below 100, for
-            more than 25,000 steps, where the ends hardly move any more.
+        resamples: number of resamples; fewer, but never below 100, for more than 25,000 steps, where the ends hardly
+            move any more.
         seed: of the resampling.
 
     Raises:
@@ -75,19 +83,26 @@ def interval(
     """
     if not 0 < level < 1:
         raise ConfigurationError(f"level = {level} is not between 0 and 1; use e.g. 0.95")
-    groups = _groups(scores, where)
+    runs = aligned(runs_of(scores, "interval"))
+    groups = grouped(runs[0], where)
     if not groups:
         return Estimate(value=None, low=None, high=None, level=level, n=0, unit="steps", method="nothing was scored")
-    rng = np.random.default_rng(seed)
-    by_sequence = len(groups) >= FEWEST_SEQUENCES
-    if scores.metric.corpus is not None:
-        return _corpus_interval(scores, groups, by_sequence, level, _bounded(resamples // 10, groups, _MOST_CASES), rng)
-    values = [scores.values[index] for index in groups]
-    if by_sequence:
-        sums = np.array([v.sum() for v in values])
-        counts = np.array([len(v) for v in values], dtype=float)
-        return _over_sequences(sums, counts, level, resamples, rng, share=scores.metric.unit == "share")
-    return _over_steps(values, level, resamples, rng)
+    rng, metric = np.random.default_rng(seed), runs[0].metric
+    resamples = _bounded(resamples, groups)
+    if metric.corpus is not None:
+        found = _corpus_interval(runs, groups, level, resamples, rng)
+    else:
+        means = np.mean([run.values for run in runs], axis=0)
+        values = [means[index] for index in groups]
+        if len(groups) >= FEWEST_SEQUENCES:
+            sums = np.array([v.sum() for v in values])
+            counts = np.array([len(v) for v in values], dtype=float)
+            found = _over_sequences(sums, counts, level, resamples, rng, share=metric.unit == "share")
+        else:
+            found = _over_steps(values, level, resamples, rng)
+    if len(runs) == 1:
+        return found
+    return found.model_copy(update={"method": f"{found.method}, mean of {len(runs)} seeds"})
 
 
 def mean_interval(differences: np.ndarray, unit: str, level: float, resamples: int, seed: int) -> tuple[float, float]:
@@ -108,15 +123,6 @@ def mean_interval(differences: np.ndarray, unit: str, level: float, resamples: i
     else:
         found = _over_steps([differences], level, resamples, rng)
     return (math.nan, math.nan) if found.low is None or found.high is None else (found.low, found.high)
-
-
-def _groups(scores: Scores, where: Where) -> list[np.ndarray]:
-    groups: dict[str, list[int]] = {}
-    for index, case in enumerate(scores.cases):
-        groups.setdefault(case.sequence, []).append(index)
-    if where == "last":
-        return [np.array(index[-1:]) for index in groups.values()]
-    return [np.array(index) for index in groups.values()]
 
 
 def _over_sequences(
@@ -151,37 +157,42 @@ def _over_steps(values: list[np.ndarray], level: float, resamples: int, rng: np.
         return _none(None, n, "steps", level, "no step has a score")
     if n < 10 or np.ptp(steps) == 0:
         return _none(value, n, "steps", level, "fewer than 10 steps" if n < 10 else "all steps score the same")
-    means = resampled_means(values, _bounded(resamples, values, _MOST_DRAWS), rng)
+    means = resampled_means(values, _bounded(resamples, values), rng)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return _estimate(value, low, high, level, n, "steps", "stationary bootstrap over blocks of steps")
 
 
 def _corpus_interval(
-    scores: Scores, groups: list[np.ndarray], by_sequence: bool, level: float, resamples: int, rng: np.random.Generator
+    runs: list[Scores], groups: list[np.ndarray], level: float, resamples: int, rng: np.random.Generator
 ) -> Estimate:
-    corpus = scores.metric.corpus
+    corpus = runs[0].metric.corpus
     assert corpus is not None
-    value = corpus([scores.cases[i] for index in groups for i in index])
+    tallies = [tallied(corpus, [[run.cases[i] for i in index] for index in groups]) for run in runs]
+    value = float(np.mean([tally.of_groups(np.ones((1, len(groups)))) for tally in tallies]))
+    by_sequence = len(groups) >= FEWEST_SEQUENCES
     n = len(groups) if by_sequence else sum(map(len, groups))
     unit: Literal["sequences", "steps"] = "sequences" if by_sequence else "steps"
     if math.isnan(value) or (not by_sequence and n < 10):
         return _none(None if math.isnan(value) else value, n, unit, level, "too few steps for this metric")
-    blocks = [block_length(scores.values[index]) for index in groups]
+    blocks = [block_length(np.mean([run.values[index] for run in runs], axis=0)) for index in groups]
+    starts = np.cumsum([0, *map(len, groups)])
     drawn = []
-    for _ in range(resamples):
+    for rows in portions(resamples, min(tally.portion for tally in tallies)):
         if by_sequence:
-            picked = [groups[g] for g in rng.integers(0, n, size=n)]
+            weights = draws(rows, n, rng)
+            figures = [tally.of_groups(weights) for tally in tallies]
         else:
-            rows = [stationary_indices(len(g), b, 1, rng)[0] for g, b in zip(groups, blocks, strict=True)]
-            picked = [index[row] for index, row in zip(groups, rows, strict=True)]
-        drawn.append(corpus([scores.cases[i] for index in picked for i in index]))
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+            places = zip(starts, groups, blocks, strict=False)
+            picked = np.hstack([start + stationary_indices(len(g), b, rows, rng) for start, g, b in places])
+            figures = [tally.of_steps(picked) for tally in tallies]
+        drawn.append(np.mean(figures, axis=0))
+    low, high = np.nanquantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
     method = "bootstrap over sequences" if by_sequence else "stationary bootstrap over blocks of steps"
     return _estimate(value, low, high, level, n, unit, method)
 
 
-def _bounded(resamples: int, parts: list[np.ndarray], most: int) -> int:
-    return max(min(resamples, most // sum(map(len, parts))), min(resamples, 100))
+def _bounded(resamples: int, parts: list[np.ndarray]) -> int:
+    return max(min(resamples, _MOST_DRAWS // sum(map(len, parts))), min(resamples, 100))
 
 
 def _estimate(

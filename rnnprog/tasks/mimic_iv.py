@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.tasks.base import TaskData, make_task
 from rnnprog.tasks.icd import dotted, icd_acc_at
 from rnnprog.tasks.mimic_notes import KNOWN_ON_ADMISSION, check_fields, diagnoses, sections
+from rnnprog.tasks.mimic_people import PEOPLE_COLUMNS, PEOPLE_FIELDS, people
 from rnnprog.tasks.readers import open_table
 from rnnprog.tasks.registry import register_task
 from rnnprog.tasks.table import Row, Table, show
@@ -28,6 +29,7 @@ _COLUMNS = {
     "admissions": ("subject_id", "hadm_id", "admittime", *_ADMISSION),
     "diagnoses_icd": ("subject_id", "hadm_id", "seq_num", "icd_code", "icd_version"),
     "d_icd_diagnoses": ("icd_code", "icd_version", "long_title"),
+    "patients": PEOPLE_COLUMNS,
     "discharge": ("subject_id", "hadm_id", "note_type", "note_seq", "text"),
 }
 
@@ -38,13 +40,14 @@ class _Visit:
     stay: str
     time: str
     admission: Fields
+    person: Fields = field(default_factory=dict)
 
 
 @register_task("mimic_iv")
 def mimic_iv(
     path: str | Path,
     labels: Literal["icd", "note"] = "icd",
-    fields: Iterable[str] = tuple(KNOWN_ON_ADMISSION),
+    fields: Iterable[str] | Literal["llm-as-rnn"] = tuple(KNOWN_ON_ADMISSION),
     n_patients: int | None = None,
     min_visits: int = 2,
     n_diagnoses: int | None = None,
@@ -57,17 +60,18 @@ def mimic_iv(
     downloaded or kept here. Times are shifted for each patient, so they compare only within one sequence.
 
     What is read: ``admissions``, and for ``labels="icd"`` also ``diagnoses_icd`` and ``d_icd_diagnoses``; ``discharge``
-    for the notes. Without notes the observation is type and place of admission. What is removed: hospital course,
-    diagnosis, disposition, condition, medication, instructions and every other section written about the end of
-    the stay, and from ``admissions`` the times, place and outcome of discharge. What is checked: columns, that a
-    stay belongs to one patient, that every code has a title, order in time.
+    for the notes; ``patients`` where ``age`` or ``gender`` is a field. Without notes the observation is type and
+    place of admission. What is removed: hospital course, diagnosis, disposition, condition, medication, instructions
+    and every other section written about the end of the stay, and from ``admissions`` the times, place and outcome
+    of discharge. What is checked: columns, that a stay belongs to one patient, that every code has a title, order in
+    time.
 
     Args:
         path: a folder with these tables, anywhere below it, as ``.csv`` or ``.csv.gz``.
         labels: ``"icd"`` for coded diagnoses, most important first, written ``"I50.9 Heart failure, unspecified"``
             (compare with :func:`~rnnprog.tasks.icd.first_match`); ``"note"`` for the note's own list, which only
             a judge can compare.
-        fields: sections of the note to observe.
+        fields: sections of the note to observe, and ``age`` and ``gender``; ``"llm-as-rnn"`` for those of the paper.
         n_patients: the first so many, by number; ``None`` for all.
         min_visits: patients with fewer usable stays are left out.
         n_diagnoses: the first so many of each stay; ``None`` for all.
@@ -82,7 +86,7 @@ def mimic_iv(
     if min_visits < 1 or (n_patients is not None and n_patients < 1) or (n_diagnoses is not None and n_diagnoses < 1):
         raise ConfigurationError("mimic_iv: n_patients, min_visits and n_diagnoses must be at least 1")
     names = check_fields(fields)
-    visits = _visits(folder, min_visits, n_patients)
+    visits = _with_people(folder, _visits(folder, min_visits, n_patients), names)
     notes = _notes(folder, visits, required=labels == "note")
     truths = _coded(folder, visits) if labels == "icd" else _noted(notes)
     sequences = _sequences(visits, notes, truths, names, min_visits, n_diagnoses)
@@ -144,6 +148,18 @@ def _visits(folder: Path, min_visits: int, n_patients: int | None) -> dict[str, 
     enough = sorted((p for p, visits in by_patient.items() if len(visits) >= min_visits), key=lambda p: (len(p), p))
     chosen = (by_patient[patient] for patient in enough[:n_patients])
     return {v.stay: v for visits in chosen for v in sorted(visits, key=lambda v: (v.time, v.stay))}
+
+
+def _with_people(folder: Path, visits: dict[str, _Visit], names: tuple[str, ...]) -> dict[str, _Visit]:
+    if not set(names) & set(PEOPLE_FIELDS):
+        return visits
+    known = people(_open(folder, "patients"), {visit.patient for visit in visits.values()})
+
+    def person(visit: _Visit) -> Fields:
+        born, gender = known[visit.patient]
+        return {"age": str(int(visit.time[:4]) - born), "gender": gender}
+
+    return {stay: replace(visit, person=person(visit)) for stay, visit in visits.items()}
 
 
 def _of_visits(table: Table, visits: Mapping[str, _Visit]) -> Iterator[Row]:
@@ -220,7 +236,8 @@ def _sequences(
             skipped[visit.patient] = skipped.get(visit.patient, 0) + 1
             continue
         cut = notes.get(visit.stay, {})
-        inputs: Fields = {name: cut.get(name) or NOT_STATED for name in names} if notes else visit.admission
+        seen = {**cut, **visit.person}
+        inputs: Fields = {name: seen.get(name) or NOT_STATED for name in names} if notes else visit.admission
         step = Step(inputs=inputs, target={"diagnoses": [*truth]}, time=visit.time)
         steps.setdefault(visit.patient, []).append(step)
     return [

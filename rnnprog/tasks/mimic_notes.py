@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.tasks.mimic_people import PEOPLE_FIELDS
 
-__all__ = ["FOUND_DURING_STAY", "KNOWN_ON_ADMISSION", "LEAKING", "check_fields", "diagnoses", "sections"]
+__all__ = ["FOUND_DURING_STAY", "KNOWN_ON_ADMISSION", "LEAKING", "PAPER", "check_fields", "diagnoses", "sections"]
 
 KNOWN_ON_ADMISSION: dict[str, tuple[str, ...]] = {
     "chief_complaint": ("chief complaint", "reason for admission"),
@@ -30,6 +31,19 @@ FOUND_DURING_STAY: dict[str, tuple[str, ...]] = {
     "procedures": ("major surgical or invasive procedure", "major surgical or invasive procedures"),
 }
 """Sections that are not the diagnosis but come after admission; observed only if asked for."""
+
+PAPER = (
+    "age",
+    "gender",
+    "chief_complaint",
+    "physical_exam",
+    "pertinent_results",
+    "medications_on_admission",
+    "procedures",
+)
+"""What the zero-shot arm of LLM-as-RNN sees of a visit: age, gender, chief complaint, vitals, labs, medication,
+procedures, as far as a note has them; vitals and labs stand under the physical exam and the pertinent results. Labs
+and procedures come after admission, and may name what was found."""
 
 LEAKING = {
     "hospital_course": ("brief hospital course", "hospital course", "summary of hospital course"),
@@ -63,13 +77,13 @@ _LOOKS_LIKE_HEADING = re.compile(
 
 
 def check_fields(fields: Iterable[str]) -> tuple[str, ...]:
-    """Return the fields if every one may be observed.
+    """Return the fields if every one may be observed; ``"llm-as-rnn"`` stands for :data:`PAPER`.
 
     Raises:
         ConfigurationError: a field that leaks, or that notes do not have.
     """
-    fields = tuple(fields)
-    allowed = (*KNOWN_ON_ADMISSION, *FOUND_DURING_STAY)
+    fields = PAPER if fields == "llm-as-rnn" else tuple(fields)
+    allowed = (*KNOWN_ON_ADMISSION, *FOUND_DURING_STAY, *PEOPLE_FIELDS)
     for name in fields:
         if name in LEAKING:
             raise ConfigurationError(

@@ -6,11 +6,14 @@ import asyncio
 import copy
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
-from rnnprog.errors import RnnprogError
+from rnnprog.errors import ConfigurationError, RnnprogError
 from rnnprog.feedback import label_feedback
+from rnnprog.module import RecurrentModule
+from rnnprog.state import State
 from rnnprog.steps import StepLike, as_steps
 from rnnprog.testing.contract import ensure, example_steps, same_json
 from rnnprog.testing.models import hostile_lm, pure_lm
@@ -215,6 +218,30 @@ def descriptions_are_json(make: MakeCell, steps: list[Step]) -> None:
     ensure(same, "descriptions_are_json", "two cells made alike describe themselves differently")
 
 
+def notes_survive(make: MakeCell, steps: list[Step]) -> None:
+    """What ``predict`` notes is JSON and all that ``learn`` knows of it: late, out of order, in another process."""
+    told = [step for step in steps if step.target is not None]
+    for late in (False, True):
+        try:
+            kept, killed = (_told_by(make, told, late=late, killed=killed) for killed in (False, True))
+        except ConfigurationError as error:
+            ensure(False, "notes_survive", str(error))
+        ensure(
+            kept == killed,
+            "notes_survive",
+            f"a fresh cell that goes on from a saved state, {'last step first' if late else 'step by step'}, learns "
+            "something else: what learning must know of its prediction belongs in Answer.note",
+        )
+    cell = _ready(make)
+    carry = cell.initial()
+    for t, step in enumerate(steps):
+        experience = replace(_experience(cell, t, step, cell.predict(carry, step.inputs)), note=None)
+        try:
+            cell.learn(carry, experience)
+        except (TypeError, KeyError, AttributeError, AssertionError) as error:
+            ensure(False, "notes_survive", f"learning without a note, as from an old file, raised {error!r}")
+
+
 CELL_CHECKS: tuple[Check, ...] = (
     answers_are_typed,
     predicting_keeps_the_carry,
@@ -227,6 +254,7 @@ CELL_CHECKS: tuple[Check, ...] = (
     bad_models_are_survived,
     copies_and_saved_states_walk_alike,
     descriptions_are_json,
+    notes_survive,
 )
 """All checks, in the order in which they are run."""
 
@@ -239,7 +267,30 @@ def _ready(make: MakeCell) -> Cell:
 
 def _experience(cell: Cell, t: int, step: Step, answer: Answer) -> Experience:
     evidence = None if step.target is None else label_feedback(cell.task, answer.outputs, step.target)
-    return Experience(f"0:{t}", t, step.inputs, answer.outputs, evidence)
+    return Experience(f"0:{t}", t, step.inputs, answer.outputs, evidence, note=answer.note)
+
+
+def _told_by(make: MakeCell, steps: list[Step], *, late: bool, killed: bool) -> list[str]:
+    """Ask and tell through a module; ``killed`` saves the state before each learning and goes on with a fresh cell."""
+
+    def told(program: RecurrentModule, state: State, id: str, step: Step) -> State:
+        if killed:
+            fresh = RecurrentModule(_ready(make))
+            program, state = fresh, fresh.thaw(program.freeze(state))
+        return program.tell(state, id, step.target)
+
+    program = RecurrentModule(_ready(make))
+    state, waiting, seen = program.initial(), list[tuple[str, Step]](), list[str]()
+    for step in steps:
+        asked, state = program.ask(state, **step.inputs)
+        waiting.append((asked.id, step))
+        if not late:
+            state = told(program, state, *waiting.pop())
+            seen.append(_dumped(program.cell, state.carry))
+    for id, step in reversed(waiting):
+        state = told(program, state, id, step)
+        seen.append(_dumped(program.cell, state.carry))
+    return seen
 
 
 def _dumped(cell: Cell, carry: Any) -> str:

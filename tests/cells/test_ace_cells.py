@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rnnprog
 from rnnprog.cells import AceFull, AceRepo
 from rnnprog.cells.playbook import SECTIONS, Bullet, Playbook
 from rnnprog.cells.playbook_upkeep import merge_twins, prune, trim
@@ -122,6 +123,7 @@ def test_predict_reflect_curate_and_what_each_sees(kind: Any, walk: Any) -> None
         kind(TASK, budget=300),
         STEPS[:2],
         tomorrow="sun",
+        bullet_ids=in_turn("none", "I followed [CLU-00001], and clu-00099."),
         outcome="Predicted sun, true was rain.",
         bullet_tags=tags,
         operations=in_turn([add("Grey means rain."), add("Odd.", "poetry")], []),
@@ -135,7 +137,10 @@ def test_predict_reflect_curate_and_what_each_sees(kind: Any, walk: Any) -> None
     text += "## OTHERS\n[oth-00002] helpful=0 harmful=0 :: Odd."
     assert walked.memories() == ["(empty)", text.format(0)]
     reflected = walked.asking("lesson")
-    assert [p.inputs["playbook"] for p in reflected] == walked.memories()
+    cited = "## CONTEXT CLUES & INDICATORS\n[clu-00001] helpful=0 harmful=0 :: Grey means rain."
+    assert [p.inputs["bullets"] for p in reflected] == ["(empty)", cited], "what was named and is there, nothing else"
+    assert [record.note for record in walked.trace.records] == [[], ["clu-00001", "clu-00099"]]
+    assert walked.trace.records[0].prediction == {"tomorrow": "sun"}, "ids are no output of the task"
     assert "tomorrow: rain" in reflected[0].inputs["evidence"]
     curated = walked.asking("operations")
     assert curated[1].inputs["playbook"] == text.format(1), "counted before it is curated"
@@ -145,6 +150,29 @@ def test_predict_reflect_curate_and_what_each_sees(kind: Any, walk: Any) -> None
     assert "harmed more: 1" in curated[1].inputs["statistics"]
     assert walked.operations == ["edit", "edit"]
     assert walked.updates[0].critique["outcome"] == "Predicted sun, true was rain."
+
+
+def test_late_evidence_shows_the_cited_bullets_as_they_stand_by_then(walk: Any) -> None:
+    start = Playbook().add("clues", "One.").add("clues", "Two.")
+    walked = walk(
+        AceFull(TASK, playbook=start),
+        STEPS,
+        feedback=rnnprog.Label(delay=2),
+        tomorrow="sun",
+        bullet_ids="clu-00001, clu-00002",
+        bullet_tags=[{"bullet": "clu-00001", "tag": "helpful"}],
+        operations=in_turn([{"type": "REMOVE", "bullet": "clu-00002"}], []),
+    )
+    title, one = "## CONTEXT CLUES & INDICATORS\n", "[clu-00001] helpful={} harmful=0 :: One."
+    assert [p.inputs["bullets"] for p in walked.asking("lesson")] == [
+        f"{title}{one.format(0)}\n[clu-00002] helpful=0 harmful=0 :: Two.",
+        f"{title}{one.format(1)}",
+    ]
+
+
+def test_a_task_cannot_take_the_name_of_the_citations() -> None:
+    with pytest.raises(ConfigurationError, match="bullet_ids_value"):
+        AceRepo("bullet_ids -> tomorrow")
 
 
 @pytest.mark.parametrize("kind", [AceRepo, AceFull])

@@ -8,6 +8,7 @@ import pytest
 
 import rnnprog
 from rnnprog.cells import Cheatsheet, CheatsheetRS, RollingSummary
+from rnnprog.cells.base import Experience
 from rnnprog.cells.cheatsheet_rs import NO_PAIRS, Sheet
 from rnnprog.errors import ConfigurationError
 
@@ -91,21 +92,42 @@ def test_rs_curates_first_answers_from_it_and_keeps_what_was_used(walk: Any) -> 
         )
 
     walked = walk(CheatsheetRS(TASK), STEPS, tomorrow="sun", new_memory=curate)
-    assert [{o.name for o in p.outputs} for p in walked.prompts] == [{"new_memory"}, {"tomorrow"}, {"new_memory"}] * 3
+    assert [{o.name for o in p.outputs} for p in walked.prompts] == [{"new_memory"}, {"tomorrow"}] * 3
     assert walked.memories()[0] == shown("For sky: grey.")
     assert walked.memories()[1] == shown("For sky: blue.", "For sky: grey.")
-    assert walked.texts[0::3] == walked.texts[2::3], "learning asks to the letter what predicting asked"
-    for update, memory in zip(walked.updates, walked.memories(), strict=True):
-        kept = rnnprog.Memory.model_validate(update.carry["memory"])
-        assert kept.render() == memory
+    assert walked.calls == {"curator": 3, "predictor": 3}
+    for record, memory in zip(walked.trace.records, walked.memories(), strict=True):
+        (update,) = record.updates
+        for kept in (record.note["memory"], update.carry["memory"]):
+            assert rnnprog.Memory.model_validate(kept).render() == memory
     assert next(text for _, text in walked.updates[-1].carry["pairs"]) == "sky: grey\nYour answer:\ntomorrow: sun"
+
+
+def test_rs_keeps_the_sheet_that_was_used_even_if_the_curator_would_now_write_another(walk: Any) -> None:
+    walked = walk(CheatsheetRS(TASK), STEPS, tomorrow="sun", new_memory=counting())
+    assert walked.memories() == [shown("Call 0."), shown("Call 1."), shown("Call 2.")]
+    assert [rnnprog.Memory.model_validate(u.carry["memory"]).render() for u in walked.updates] == walked.memories()
+    assert [p.memory for p in walked.asking("new_memory")] == [EMPTY, *walked.memories()[:2]]
+
+
+def test_rs_under_delay_writes_from_the_last_sheet_that_was_told(walk: Any) -> None:
+    steps = [*STEPS, {"sky": "red", "tomorrow": "sun"}]
+    walked = walk(CheatsheetRS(TASK), steps, feedback=rnnprog.Label(delay=2), tomorrow="sun", new_memory=counting())
+    assert [p.memory for p in walked.asking("new_memory")] == [EMPTY, EMPTY, shown("Call 0."), shown("Call 1.")]
+    assert walked.calls == {"curator": 4, "predictor": 4}
+
+
+def test_rs_told_of_a_prediction_without_a_note_keeps_all_as_it_is() -> None:
+    cell = CheatsheetRS(TASK)
+    told = cell.learn(cell.initial(), Experience("0:0", 0, {"sky": "grey"}, {"tomorrow": "sun"}))
+    assert told.operation == "not_asked"
 
 
 def test_rs_shows_three_pairs_the_most_similar_last(walk: Any) -> None:
     skies = ["grey fog low", "blue", "grey fog", "grey", "grey fog low"]
     steps = [{"sky": sky, "tomorrow": "rain"} for sky in skies]
     walked = walk(CheatsheetRS(TASK), steps, tomorrow="sun", new_memory=sheet("One."))
-    asked = [p.inputs["pairs"] for p in walked.asking("new_memory")[::2]]
+    asked = [p.inputs["pairs"] for p in walked.asking("new_memory")]
     assert asked[0] == NO_PAIRS
     assert [block.splitlines()[0] for block in asked[4].split("\n\n")] == [
         "sky: grey",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnprog
-from rnnprog.cells import EmptyMemory, FrozenMemory, LabelHistory, RawFeedback, RunningSummaries
+from rnnprog.cells import EmptyMemory, FrozenMemory, FullHistory, LabelHistory, RawFeedback, RunningSummaries
 from rnnprog.cells.base import Experience
 from rnnprog.errors import ConfigurationError
 from rnnprog.tokens import get_tokenizer
@@ -148,3 +148,36 @@ def test_a_given_memory_stays_and_a_learned_one_comes_first(walk: Any) -> None:
     assert other.initial().items == (("rules", "Learned."),)
     with pytest.raises(ConfigurationError, match="over the budget"):
         FrozenMemory(TASK, budget=40, memory="## Rules to apply next\n- " + "long " * 60)
+
+
+def history(walked: Any) -> list[str]:
+    """Return the history field of each prompt as the numbers of the steps in it."""
+    blocks = [prompt.inputs["history"].split("\n\n") for prompt in walked.asking("tomorrow")]
+    return ["".join(block.split()[1] for block in found if block.startswith("Step")) for found in blocks]
+
+
+def test_full_history_passes_over_a_turn_that_no_prompt_could_hold(walk: Any) -> None:
+    steps = [{"sky": f"sky {t}", "tomorrow": "rain"} for t in range(5)]
+    long = rnnprog.Rule(lambda inputs, outputs: (False, "long " * 300 if inputs["sky"] == "sky 2" else "known"))
+    walked = walk(FullHistory(TASK, context_budget=250), steps, feedback=long, tomorrow="sun")
+    assert history(walked) == ["", "1", "12", "12", "124"]
+    assert walked.operations == ["append", "append", "passed_over", "append", "append"]
+    assert walked.updates[2].digest == walked.updates[2].parent, "the carry stays, and makes no version"
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.integers(30, 120))
+def test_full_history_keeps_the_latest_turns_that_fit_and_loses_none_to_one_that_does_not(
+    words: list[int], budget: int
+) -> None:
+    cell = FullHistory(TASK, context_budget=budget)
+    carry: Any = cell.initial()
+    for t, count in enumerate(words):
+        feedback = Feedback(kind="rule", text="word " * count)
+        before, carry = carry, cell.learn(carry, Experience(f"0:{t}", t, {"sky": "x"}, None, feedback)).carry
+        assert carry or not before, "a turn never drives out all others and itself"
+        assert sum(item.tokens for item in carry) <= budget
+        assert all(get_tokenizer().count(item.text) <= budget for item in carry)
+        assert carry is before or carry[-1].text.startswith(f"Step {t + 1}\n")
+        gone = [item for item in before if item not in carry]
+        if gone:  # the newest of those that went would not have fitted beside the rest
+            assert gone[-1].tokens + sum(item.tokens for item in carry) > budget

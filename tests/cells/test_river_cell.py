@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from rnnprog.cells.river_cell import RiverCarry, RiverCell
 from rnnprog.errors import ConfigurationError
 from rnnprog.trace import Feedback, Fields, Step
 
-pytest.importorskip("river", reason="needs the extra river: pip install 'rnnprog[exam]'")
+pytest.importorskip("river", reason="needs the extra river: pip install 'rnnprog[river]'")
 from river import compose, dummy, linear_model, preprocessing, stats, tree
 
 TASK = "wind: float, rain: float -> temp: float"
@@ -184,3 +185,74 @@ def test_wrong_use_says_so() -> None:
         RiverCell(TASK, object())
     with pytest.raises(ConfigurationError, match="predicts none"):
         RiverCell("a: float -> b: dict[str, float]", linear_model.LinearRegression())
+
+
+# by name
+
+
+@pytest.mark.parametrize(
+    ("written", "steps"),
+    [
+        ("linear_model.LinearRegression", ["StandardScaler", "LinearRegression"]),
+        ("preprocessing.MinMaxScaler | tree.HoeffdingTreeRegressor", ["MinMaxScaler", "HoeffdingTreeRegressor"]),
+        ([{"preprocessing.MinMaxScaler": {}}, "neighbors.KNNRegressor"], ["MinMaxScaler", "KNNRegressor"]),
+        ({"linear_model.LinearRegression": {"intercept_lr": 0.1}}, ["StandardScaler", "LinearRegression"]),
+    ],
+)
+def test_any_regressor_by_name(written: Any, steps: list[str]) -> None:
+    cell = rnnprog.make_cell("river", TASK, model=written)
+    assert list(cell.model.steps) == steps
+    carry = grown(cell, 60)[-1]
+    assert cell.predict(carry, X).outputs != cell.predict(cell.initial(), X).outputs
+
+
+def test_parameters_are_handed_on_also_estimators_and_what_is_random_has_a_seed() -> None:
+    written = {"linear_model.LinearRegression": {"intercept_lr": 0.1, "optimizer": {"optim.SGD": {"lr": 0.07}}}}
+    model = RiverCell(TASK, written).model["LinearRegression"]
+    assert (model.intercept_lr.learning_rate, model.optimizer.lr.learning_rate) == (0.1, 0.07)
+    forest = {"ensemble.BaggingRegressor": {"model": {"tree.HoeffdingTreeRegressor": {}}, "n_models": 3}}
+    one, other = (grown(RiverCell(TASK, forest), 40)[-1] for _ in range(2))
+    assert RiverCell(TASK, forest).predict(one, X).outputs == RiverCell(TASK, forest).predict(other, X).outputs
+    assert RiverCell(TASK, forest).model["BaggingRegressor"].seed == 0
+
+
+@pytest.mark.parametrize("name", ["linear_model.LogisticRegression", "linear_model.SoftmaxRegression"])
+@pytest.mark.parametrize("labels", ["'sun', 'rain', 'snow'", "'sun', 'rain'"])
+def test_a_classifier_by_name_tells_every_class_from_the_others(name: str, labels: str) -> None:
+    known = [label.strip(" '") for label in labels.split(",")]
+    cell = RiverCell(f"wind: float, rain: float -> sky: Literal[{labels}]", name)
+    carry = cell.initial()
+    at: list[Fields] = [{"wind": float(10 * (k == 0)), "rain": float(10 * (k == 1))} for k in range(3)]
+    for t in range(300):
+        k = t % len(known)
+        feedback = Feedback(kind="label", target={"sky": known[k]})
+        carry = cell.learn(carry, Experience(str(t), t, at[k], None, feedback)).carry
+    assert [(cell.predict(carry, at[k]).outputs or {})["sky"] for k in range(len(known))] == known
+
+
+@pytest.mark.parametrize(
+    ("task", "written", "said"),
+    [
+        (TASK, "linear_model.LinearRegresion", "did you mean linear_model.LinearRegression"),
+        (TASK, "LinearRegression", "did you mean linear_model.LinearRegression"),
+        (TASK, "os.system", "write module.Class"),
+        (TASK, "datasets.Phishing", "River has no"),
+        (TASK, "linear_model.SoftmaxRegression", "that is a number, and this is a classifier"),
+        (TASK, "preprocessing.StandardScaler", "a River estimator that predicts"),
+        (TASK, "preprocessing.StandardScaler|preprocessing.MinMaxScaler", "predicts neither labels nor numbers"),
+        (TASK, {"linear_model.LinearRegression": {"speed": 1}}, r"does not take \['speed'\]"),
+        (TASK, {"a.B": {}, "c.D": {}}, "one name and its parameters"),
+        (TASK, [], "empty list"),
+        (CLASSES, "linear_model.LinearRegression", "that is a label, and this is a regressor"),
+        (CLASSES, "preprocessing.StandardScaler|linear_model.LogisticRegression", "only false from true"),
+    ],
+)
+def test_names_that_do_not_do_say_why(task: str, written: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        RiverCell(task, written)
+
+
+def test_without_river_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "river.base", None)
+    with pytest.raises(ConfigurationError, match=r"rnnprog\[river\]"):
+        RiverCell(TASK, "linear_model.LinearRegression")

@@ -159,3 +159,45 @@ def test_run_keeps_prompts_beside_the_trace(tmp_path: Path) -> None:
 def test_what_cannot_work_says_why(args: list[str], said: str) -> None:
     with pytest.raises(Exception, match=said):
         CliRunner().invoke(app, args, catch_exceptions=False)
+
+
+def test_any_river_estimator_takes_part_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("river")
+    cells = "river:linear_model.LogisticRegression,river:preprocessing.OneHotEncoder | naive_bayes.BernoulliNB"
+    found = told("compare", "regimes", "--cells", cells, *SMALL, "--out", str(tmp_path / "flags"))
+    arms = {arm["label"]: arm for arm in found["arms"]}
+    for name in cells.split(","):
+        assert (arms[name]["role"], arms[name]["figures"]["score"]["n"]) == ("arm", 20)
+        assert arms[name]["figures"]["calls per step"]["value"] == 0
+    assert arms["river"]["role"] == "floor"
+    file = tmp_path / "exam.toml"
+    file.write_text(
+        """
+        task = "sp500"
+        limit = 12
+        control = "trees"
+        floors = ["running_mean", "river:linear_model.PARegressor"]
+        [[arms]]
+        label = "trees"
+        cell = "river"
+        settings = {model = ["preprocessing.StandardScaler", {"tree.HoeffdingTreeRegressor" = {grace_period = 5}}]}
+        """
+    )
+    found = told("compare", "--config", str(file), "--out", str(tmp_path / "file"))
+    assert [arm["label"] for arm in found["arms"]] == ["trees", "running_mean", "river:linear_model.PARegressor"]
+    with pytest.raises(ConfigurationError, match=r"did you mean linear_model\.LogisticRegression"):
+        call("compare", "regimes", "--cells", "river:linear_model.LogisticRegresion", *SMALL, "--out", str(tmp_path))
+
+
+def test_a_preset_is_where_an_exam_starts_and_everything_else_goes_before_it(tmp_path: Path) -> None:
+    found = told("compare", "regimes", "--preset", "llm-as-rnn", *SMALL, "--out", str(tmp_path / "a"), "--estimate")
+    assert [arm["label"] for arm in found["arms"]] == [
+        *("reflective", "zero_shot", "full_history", "running_summaries", "empty_memory")
+    ]
+    file = tmp_path / "exam.toml"
+    file.write_text('preset = "llm-as-rnn"\ntask = "regimes"\nseeds = 2\ncells = ["reflective"]\ncell_options = {}')
+    done = told("compare", "--config", str(file), "--budget", "100", *SMALL, "--out", str(tmp_path / "b"))
+    assert (done["config"]["seeds"], done["config"]["budget"]) == (2, 100)
+    assert done["config"]["model_options"] == {"temperature": 0.7, "max_tokens": 2048}
+    with pytest.raises(ConfigurationError, match="there are: llm-as-rnn"):
+        call("compare", "regimes", "--preset", "other", *SMALL)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,7 +60,8 @@ def test_own_file_end_to_end(table: Path, tmp_path: Path) -> None:
     assert told["task"]["steps"] == 20
     assert told["arms"]["reflective"]["calls"] == 20 + 2 * 19  # the last step has no outcome to learn from
     assert told["arms"]["empty_memory"]["calls"] == 20
-    assert set(told["arms"]["reflective"]["floors"]) == {"persistence", "majority", "markov"}
+    river = {"river"} if find_spec("river") else set()
+    assert set(told["arms"]["reflective"]["floors"]) == {"persistence", "majority", "markov"} | river
     (trace,) = rnnprog.read_traces(told["files"]["trace"])
     assert len(trace) == 20
     assert trace.records[-1].target is None

@@ -156,6 +156,30 @@ class DescribesObjects(Sound):
         return {"cell": object()}
 
 
+class KnowsOnlyItself(Sound):
+    def predicting(self, carry: Any, inputs: Any) -> Any:
+        self.said = super().predicting(carry, inputs)
+        return self.said
+
+    def learning(self, carry: Any, experience: Experience) -> Any:
+        lost = getattr(self, "said", None) is None  # another process did the predicting
+        return Learned({**carry, "sun": carry["sun"] + 1 + lost}, "count")
+
+
+class NotesASet(Sound):
+    def predicting(self, carry: Any, inputs: Any) -> Any:
+        return Answer({"tomorrow": "sun"}, note={"sun"})  # type: ignore[arg-type]
+
+
+class NeedsANote(Sound):
+    def predicting(self, carry: Any, inputs: Any) -> Any:
+        return Answer({"tomorrow": "sun"}, note={"add": 1})
+
+    def learning(self, carry: Any, experience: Experience) -> Any:
+        note: Any = experience.note
+        return Learned({**carry, "sun": carry["sun"] + note["add"]}, "count")
+
+
 BROKEN = {
     UntypedAnswer: "answers_are_typed",
     PredictionLearns: "predicting_keeps_the_carry",
@@ -170,6 +194,9 @@ BROKEN = {
     ModelErrorsEscape: "bad_models_are_survived",
     ForgetsSettings: "copies_and_saved_states_walk_alike",
     DescribesObjects: "descriptions_are_json",
+    KnowsOnlyItself: "notes_survive",
+    NotesASet: "notes_survive",
+    NeedsANote: "notes_survive",
 }
 
 

@@ -153,7 +153,7 @@ def test_a_model_that_cannot_be_used_is_an_error_not_a_result() -> None:
         ({"cells": ["zero_shot", "zero_shot"]}, "two arms are called"),
         ({"cells": ["zero_shot"], "cell_options": {"memprompt": {"k": 3}}}, "no cells of this exam"),
         ({"cells": ["zero_shot"], "delay": 1.5}, "not whole"),
-        ({"cells": ["zero_shot"], "floors": ["cellar"]}, "unknown floors"),
+        ({"cells": ["zero_shot"], "floors": ["cellar"]}, "unknown floor .cellar."),
         ({"cells": ["zero_shot"], "warm_start": 0.01}, "nothing to score"),
         ({"cells": ["zero_shot"], "colour": "red"}, "colour"),
     ],

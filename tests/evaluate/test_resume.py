@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pytest
 from rich.console import Console
 
 from rnnprog.errors import ConfigurationError, TraceError
-from rnnprog.evaluate import ExamConfig, ExamProgress, Quiet, Running, Store, examine
+from rnnprog.evaluate import CapReached, ExamConfig, ExamProgress, Gate, Quiet, Running, Store, examine
 from rnnprog.evaluate.store import WalkKey
 from rnnprog.exam_result import ExamResult
+from rnnprog.lm.meter import Heard
 from rnnprog.trace import StepRecord, Timing, Trace
 from tests.evaluate.harness import CountingEngine, coin_data, counting_lm
 
@@ -163,8 +165,42 @@ def test_arms_with_equal_prompts_share_cached_answers_and_caps_count_none_of_the
 
 def test_money_cannot_be_capped_where_no_price_is_known(tmp_path: Path) -> None:
     lm, _ = counting_lm()
-    with pytest.raises(ConfigurationError, match="price list does not know"):
+    with pytest.raises(
+        ConfigurationError, match=r"neither dspy's price list nor you say what 'test/counting' costs.*--price"
+    ):
         examine(CONFIG, lm, data=coin_data(1, 2), out=tmp_path, running=Running(max_usd=1.0))
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_a_cap_on_money_holds_by_stated_prices_with_and_without_dspys_history(tmp_path: Path, history: bool) -> None:
+    price = {"test/counting": [10_000, 100_000]}  # 110 tokens: 1 + 1 USD a call
+    running = Running.of(max_usd=9.0, prices=price, concurrency=1)
+    lm, engine = counting_lm()
+    with dspy.context(disable_history=not history):
+        exam = examine(CONFIG, lm, data=coin_data(SEQUENCES, STEPS), out=tmp_path, running=running)
+    assert engine.calls == 5
+    assert "cap of 9 USD is reached (10 were spent)" in exam.note
+    whole = Running.of(prices=price)
+    exam = examine(CONFIG, counting_lm()[0], data=coin_data(SEQUENCES, STEPS), out=tmp_path, running=whole)
+    for arm in exam.arms:
+        run = arm.runs[0].result
+        assert arm.figures["money per step"].value == pytest.approx(2 * CALLS[arm.label] / STEPS)
+        assert sum(timing.cost or 0 for timing in run.timings.values()) == 2 * CALLS[arm.label] * SEQUENCES
+
+
+def test_a_call_without_a_price_ends_an_exam_whose_money_is_capped() -> None:
+    gate = Gate(Running(max_usd=1.0))
+    gate.calling("predictor")
+    gate.called(Heard("a:0", "predictor", 10, 1, cost=None))
+    gate.left("predictor")
+    with pytest.raises(CapReached, match="without a price"):
+        gate.calling("predictor")
+
+
+@pytest.mark.parametrize("price", ["1", "1,2,3", [1, -2], {"in": 1}, "a,b", ["nan", 1], None])
+def test_a_price_is_two_amounts(price: object) -> None:
+    with pytest.raises(ConfigurationError, match="USD for a million tokens sent and for a million received"):
+        Running.of(prices={"test/counting": price})
 
 
 def test_walks_of_another_configuration_are_not_mixed_in(tmp_path: Path) -> None:

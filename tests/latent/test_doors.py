@@ -25,6 +25,7 @@ from rnnprog.latent.testing import awakened, small
 from rnnprog.latent.tiny import TinyRecipe, cached
 
 RUN = CliRunner()
+DOCS = Path(__file__).parents[2] / "docs"
 SMALL = World(names=2, attributes=2, values=2, turns=6, facts=2, sessions=2)
 RECIPE = TinyRecipe(steps=3, batch=4, width=32)
 
@@ -40,6 +41,21 @@ def test_importing_the_package_loads_no_torch() -> None:
 
 
 HIDE = "import sys; sys.modules['torch'] = None\n"
+
+
+def test_a_finished_table_is_shown_without_torch() -> None:
+    """A page reads the JSON of the table, and the section its exams, in an environment without the extra."""
+    code = (
+        "from rnnprog.latent.findings import Findings\n"
+        "from rnnprog.latent.table_text import page\n"
+        "from rnnprog.latent.report_section import report_section\n"
+        f"table = Findings.load({str(DOCS / 'latent-table.json')!r})\n"
+        "print(page(table).count('| M.'))\n"
+        "import sys; assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)"
+    )
+    got = python(code)
+    assert got.returncode == 0, got.stderr
+    assert int(got.stdout) >= 12
 
 
 def test_the_missing_extra_is_named() -> None:

@@ -14,13 +14,12 @@ from rnnprog.latent.conversations import Conversation
 from rnnprog.latent.errors import EmptyConversationError, LatentError
 from rnnprog.latent.evaluate import ExamOptions, ExamPaper, examine, final_banks, foreign, references
 from rnnprog.latent.examination import Examination
-from rnnprog.latent.laboratory import Laboratory, Sizes
+from rnnprog.latent.laboratory import Laboratory
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.plot import forgetting, knowledge, save
 from rnnprog.latent.report_section import report_section
 from rnnprog.latent.spec import method
 from rnnprog.latent.synthetic import World
-from rnnprog.latent.table import TablePlan, literal_table, markdown, tiny_spec
 from rnnprog.latent.talks import encode_talks, pack
 from rnnprog.latent.testing import awakened, small
 
@@ -142,26 +141,6 @@ def test_references_are_reused(backbone: Backbone, paper: ExamPaper) -> None:
     known = references(paper, OPTIONS)
     again = examine(LatentModel(backbone, small("M.6")), paper, reference=known, options=OPTIONS)
     assert again.f1["text"] is known["text"]
-
-
-def test_literal_table_runs_and_is_written(backbone: Backbone, world: World, tmp_path: Path) -> None:
-    laboratory = Laboratory.synthetic(backbone, world, Sizes(4, 2, 4))
-    lines: list[str] = []
-    plan = TablePlan(steps=2, seeds=(0, 1), methods=("M.2", "M.4"))
-    table = literal_table(laboratory, plan, folder=tmp_path, progress=lines.append)
-    text = markdown(table)
-    assert len(text.splitlines()) == 2 + 4
-    assert len(lines) == 8
-    assert len(list(tmp_path.glob("*.json"))) == 8
-    assert all(line.count("|") == 13 for line in text.splitlines())
-
-
-def test_tiny_specs_are_the_measured_mixture() -> None:
-    for name in ("M.1", "M.3", "M.4", "M.6"):
-        assert not tiny_spec(name, 1, "measured").read.as_positions  # type: ignore[union-attr]
-    for name in ("M.2", "M.5"):
-        assert tiny_spec(name, 1, "measured").read.as_positions  # type: ignore[union-attr]
-    assert tiny_spec("M.4", 10, "measured").write.rows == 51  # type: ignore[union-attr]
 
 
 def test_overlapping_splits_are_refused(backbone: Backbone, talks: list[Conversation]) -> None:

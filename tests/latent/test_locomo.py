@@ -120,12 +120,17 @@ def test_the_published_split(layout_a: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("{", "not JSON"), ("[1]", "not a LoCoMo file"), ('{"a": 1}', "not a LoCoMo file"), ("[]", "no conversation")],
+    [
+        ("{", "not JSON"),
+        ("[1]", "not a conversation of LoCoMo"),
+        ('{"a": 1}', "not a conversation of LoCoMo"),
+        ("[]", "no conversation"),
+    ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: str, words: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(content)
     with pytest.raises(LatentError, match=words):
         read_locomo(path)
-    with pytest.raises(LatentError, match="not bundled"):
+    with pytest.raises(LatentError, match="not shipped"):
         read_locomo(tmp_path / "missing.json")

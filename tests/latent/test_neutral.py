@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import MT5Config, MT5ForConditionalGeneration, UMT5Config, UMT5ForConditionalGeneration
+from transformers import (
+    ByT5Tokenizer,
+    MT5Config,
+    MT5ForConditionalGeneration,
+    T5Config,
+    T5ForConditionalGeneration,
+    UMT5Config,
+    UMT5ForConditionalGeneration,
+)
 
 from rnnprog.latent.backbone import Backbone, random_t5
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.conditioning import Conditioned, Encoded
+from rnnprog.latent.errors import TurnTooLongError
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.spec import Form, MethodSpec, ReadName, ReadSpec, WriteName, WriteSpec, method
 from rnnprog.latent.testing import FORMS, NAMED, awakened, small
@@ -131,6 +140,26 @@ def test_parameter_counts_match_the_published_table(name: str) -> None:
     assert less.trainable_count() == SMALL_COUNTS[name]
 
 
+LISTED = {
+    "M.1": {"memory"},
+    "M.2": {"query", "key", "value", "output", "scale"},
+    "M.3": {"memory"},
+    "M.4": {"lookup.query", "memory"},
+    "M.5": {"query", "key", "value", "gate", "bias"},
+    "M.6": {"memory"},
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_only_the_listed_parameters_train(name: str) -> None:
+    """The read side of the published table trains, its write side (3 d^2, 2 d d_h or 2 d^2 numbers) never does."""
+    model = LatentModel(Shape(512, 8), method(name))  # type: ignore[arg-type]
+    plain = {key.removeprefix("read_path.").removesuffix(".weight") for key in model.trainable()}
+    assert plain == LISTED[name]
+    frozen = sum(weight.numel() for weight in model.parameters() if not weight.requires_grad)
+    assert frozen == {"M.4": 2 * 512 * 256, "M.6": 2 * 512**2}.get(name, 3 * 512**2)
+
+
 def test_tenfold_hebbian_count() -> None:
     assert LatentModel(Shape(2048, 24), method("M.4", capacity=10)).trainable_count() == 3_317_760  # type: ignore[arg-type]
 
@@ -156,6 +185,28 @@ def test_other_families_of_t5_work(settings: type, kind: type) -> None:
     assert (backbone.logits(model.condition(bank, encoded), labels) - plain).abs().max() > 1e-4
     silent = backbone.logits(model.condition(model.empty(1), encoded), labels)
     torch.testing.assert_close(silent, plain, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_backbone_of_bytes_works(name: str) -> None:
+    """ByT5: its tokenizer knows no longest text and needs no vocabulary; Flan-T5 shares its gated feed-forward."""
+    tokenizer = ByT5Tokenizer()
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=16, d_kv=4, d_ff=32, num_layers=2, num_decoder_layers=1, num_heads=4,
+        feed_forward_proj="gated-gelu", tie_word_embeddings=False, decoder_start_token_id=0, dropout_rate=0.0,
+    )  # fmt: skip
+    backbone = Backbone(T5ForConditionalGeneration(config), tokenizer)
+    assert backbone.max_tokens == 512
+    model = awakened(LatentModel(backbone, small(name)))
+    encoded, labels = backbone.encode(["ana: a dog"]), backbone.labels(["dog"])
+    plain = backbone.logits(Conditioned(encoded.latents, encoded.mask), labels)
+    silent = backbone.logits(model.condition(model.empty(1), encoded), labels)
+    torch.testing.assert_close(silent, plain, atol=2e-5, rtol=1e-4)
+    bank = model.write(model.empty(1), encoded.latents, encoded.mask)
+    assert (backbone.logits(model.condition(bank, encoded), labels) - plain).abs().max() > 1e-4
+    assert isinstance(model.generate(bank, encoded, 4)[0], str)
+    with pytest.raises(TurnTooLongError, match="takes 512"):
+        backbone.encode(["dog " * 200])
 
 
 def test_half_precision_backbone(world: object) -> None:

@@ -22,14 +22,22 @@ def test_the_notebook_tells_its_story() -> None:
         if cell.cell_type == "code"
     ]
     text = "\n".join(printed)
-    own, other = (
-        [float(found) for found in re.findall(pattern, text)]
-        for pattern in (r"own +([\d.]+) %  other", r"other +([\d.]+) %  ")
-    )
-    published, foreign = (
-        float(re.findall(pattern, text)[-1]) for pattern in (r"own bank +([\d.]+) %", r"another one's bank +([\d.]+) %")
-    )
-    assert foreign > published / 2, "most of the published score is guessing"
+
+    def numbers(pattern: str) -> list[float]:
+        return [float(found) for found in re.findall(pattern, text)]
+
+    claimed = re.findall(r"zero bank +([\d.]+) %  own bank +([\d.]+) %", text)
+    assert len(claimed) == 6
+    assert all(float(zero) < 2 for zero, _ in claimed)
+    assert sum(float(own) > 2 for _, own in claimed) >= 5, "the claim: nothing with a zero bank, something with the own"
+    published, foreign = numbers(r"own bank +([\d.]+) %  foreign"), numbers(r"foreign bank +([\d.]+) %")
+    gains = re.findall(r"gain +([+-][\d.]+) ± ([\d.]+)", text)
+    assert len(published) == len(foreign) == len(gains) == 6
+    assert sum(foreign) > 0.6 * sum(published), "most of the published score is guessing"
+    assert sum(float(gain) <= 2.5 * float(error) for gain, error in gains) >= 3, "the control empties most rows"
+    clamped, free = numbers(r"has left ([\d.e-]+) % of")
+    assert clamped < 5 < 20 < free
+    own, other = numbers(r"own +([\d.]+) %  other"), numbers(r"other +([\d.]+) %  ")
     assert len(own) == len(other) == 4
     assert own[1] > own[0] + 5, "a larger ring recalls more"
     assert own[3] > own[2] + 5, "a larger matrix recalls more"

@@ -65,12 +65,14 @@ def walk(
     budget: int = 600,
     predictor_order: str = "",
     rewriter: str | None = None,
+    reflector_order: str = "",
     ask: Asked = directly,
 ) -> Walk:
     task = as_task(task)
     predict = derive_predict(task)
     predict = predict.with_instructions(f"{predict.instructions}\n{predictor_order}")
     rewrite = Rewrite if rewriter is None else Rewrite.with_instructions(rewriter)
+    reflect = Reflect.with_instructions(f"{Reflect.instructions}\n{reflector_order}")
     memory, done = DEFAULT_SCHEMA.initial().render(), Walk()
     for inputs, target in steps:
         answered = ask(predict, memory=memory, **inputs)
@@ -81,7 +83,7 @@ def walk(
         verdict = "right" if guess == target else "wrong"
         evidence = f"The true outcome was:\n{as_text(target)}\nThe answer was {verdict}."
         seen = {"observation": as_text(inputs), "answer": as_text(guess), "evidence": evidence}
-        critique = ask(Reflect, **seen)
+        critique = ask(reflect, **seen)
         done.critiques.append(critique)
         laid_out = {"headings": DEFAULT_SCHEMA.describe(), "budget_tokens": budget, "remark": NO_REMARK}
         memory = ask(rewrite, memory=memory, critique=as_text(critique), **laid_out, **seen)["new_memory"]

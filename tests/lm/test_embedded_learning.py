@@ -101,6 +101,29 @@ def test_orders_to_the_predictor_change_its_answers(walk: Callable[..., Any]) ->
     assert ignore.answers == [{"tomorrow": "sun"}] * len(steps)
 
 
+def test_a_reflection_that_doubts_the_notes_makes_the_rewrite_forget_what_failed(walk: Callable[..., Any]) -> None:
+    plain: list[float] = []
+    doubting: list[float] = []
+    for seed in SEEDS:
+        steps = skies(120, seed, flip=80, noise=0.0)
+        for order, found in (("", plain), ("Say whether the notes still hold.", doubting)):
+            done = walk(TASK, steps, reflector_order=order)
+            found.append(accuracy(done, steps, 80))
+            doubts = [c["cause"].endswith("; the notes on such steps may no longer hold.") for c in done.critiques]
+            wrong = [answer != truth for answer, (_, truth) in zip(done.answers, steps, strict=True)]
+            assert doubts == (wrong if order else [False] * len(steps))
+    assert mean(doubting) > mean(plain) + 0.05
+
+
+def test_a_reflection_without_causes_leaves_them_out_of_the_notes(walk: Callable[..., Any]) -> None:
+    steps = skies(40, 1)
+    plain, short = (walk(TASK, steps, reflector_order=order) for order in ("", "Say only what the outcome was."))
+    assert "; cause: " in plain.memories[-1]
+    assert "; cause: " not in short.memories[-1]
+    assert "Said tomorrow is" in short.memories[-1]
+    assert {(c["cause"], c["lesson"]) for c in short.critiques} == {("(not asked for)", "(not asked for)")}
+
+
 def test_two_fields_that_only_count_together_need_the_order_to_pair(walk: Callable[..., Any]) -> None:
     draw, steps = random.Random(5), []
     for _ in range(100):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import dspy
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from rnnprog.lm.notes import read_notes
 from rnnprog.lm.statements import Average, Last, Miss, Rule, Same, Statement, Tally, read_statement, rounded
 from rnnprog.lm.values import word
 from rnnprog.schema import DEFAULT_SCHEMA
-from rnnprog.signatures import Rewrite
+from rnnprog.signatures import Reflect, Rewrite
 from rnnprog.signatures.predict import PREDICT_GUIDE
 from rnnprog.tokens import get_tokenizer
 
@@ -61,8 +63,15 @@ def test_sentences_that_people_write_are_understood(sentence: str, meaning: Stat
     assert read_statement(sentence) == meaning
 
 
-def rewrite(memory: str, *, budget: int = 600, evidence: str | None = None, **other: str) -> str:
-    said = dspy.Predict(Rewrite)
+def rewrite(
+    memory: str,
+    *,
+    budget: int = 600,
+    evidence: str | None = None,
+    instruction: str = Rewrite.instructions,
+    **other: str,
+) -> str:
+    said = dspy.Predict(Rewrite.with_instructions(instruction))
     said.lm = embedded_lm()
     return str(
         said(
@@ -79,7 +88,7 @@ def test_a_rewrite_fits_the_schema_and_says_what_happened() -> None:
     parsed = DEFAULT_SCHEMA.parse(rewrite(DEFAULT_SCHEMA.initial().render()))
     assert not parsed.unknown
     facts = parsed.memory.section("facts").items
-    assert "When sky is grey, tomorrow was rain in 1 of 1 steps." in facts
+    assert "When sky is grey, tomorrow was rain in 1 of 1 recent steps." in facts
     assert "The last tomorrow was rain." in facts
     assert parsed.memory.section("errors").items[0].startswith("Said tomorrow is sun when sky is grey, but it was rain")
 
@@ -90,17 +99,26 @@ def test_counts_grow_and_become_a_rule() -> None:
         evidence = f"The true outcome was:\ntomorrow: {outcome}\nThe answer was right."
         memory = rewrite(memory, observation=f"sky: {sky}", answer=f"tomorrow: {outcome}", evidence=evidence)
     parsed = DEFAULT_SCHEMA.parse(memory).memory
-    assert "When sky is grey, tomorrow was rain in 5 of 5 steps." in parsed.section("facts").items
+    assert "When sky is grey, tomorrow was rain in 5 of 5 recent steps." in parsed.section("facts").items
     assert "When sky is blue, then tomorrow is sun." in parsed.section("rules").items
 
 
 def test_counts_that_fade_claim_nothing_about_all_steps() -> None:
     memory = DEFAULT_SCHEMA.initial().render()
+    for step in range(40):
+        memory = rewrite(memory, answer="tomorrow: rain", observation=f"sky: grey\nmm: {step}")
+    counted = [line for line in memory.splitlines() if re.search(r"\b(?:of|over) \d+", line)]
+    assert any(line.startswith("- When sky is grey, ") for line in counted)
+    assert all(re.search(r"(?:of|over) \d+ recent steps", line) for line in counted)
+    assert "of 40" not in memory
+
+
+def test_counts_that_do_not_fade_are_of_all_steps() -> None:
+    memory = DEFAULT_SCHEMA.initial().render()
     for _ in range(40):
-        memory = rewrite(memory, answer="tomorrow: rain")
-    assert "Lately, tomorrow was rain in" in memory
-    assert "of 40 steps" not in memory
-    assert "all steps" not in memory.lower()
+        memory = rewrite(memory, answer="tomorrow: rain", instruction=Rewrite.instructions + " Never forget.")
+    assert "When sky is grey, tomorrow was rain in 40 of 40 steps." in memory
+    assert "recent" not in memory.partition("## ")[2].partition("Recent errors")[0]
 
 
 def test_notes_of_others_stay_under_their_heading_word_for_word() -> None:
@@ -115,7 +133,7 @@ def test_a_flood_of_foreign_notes_leaves_room_to_learn() -> None:
     memory = "## Facts and stable patterns\n" + "\n".join(f"- Foreign note number {i}." for i in range(300))
     said = rewrite(memory, budget=300)
     assert said.count("Foreign note") > 10
-    assert "When sky is grey, tomorrow was rain in 1 of 1 steps." in said
+    assert "When sky is grey, tomorrow was rain in 1 of 1 recent steps." in said
 
 
 @pytest.mark.parametrize(
@@ -161,7 +179,7 @@ def test_a_remark_about_length_makes_it_shorter() -> None:
 
 def test_a_verdict_without_a_label_teaches_only_what_it_says() -> None:
     praised = rewrite("", evidence="A judge found the answer acceptable: fine.")
-    assert "When sky is grey, tomorrow was sun in 1 of 1 steps." in praised
+    assert "When sky is grey, tomorrow was sun in 1 of 1 recent steps." in praised
     blamed = rewrite(
         "", evidence="A judge found the answer not acceptable: no cause.", critique="outcome: x\ncause: y\nlesson: z"
     )
@@ -200,6 +218,7 @@ def test_notes_survive_the_round_trip_through_text(steps: list[tuple[str, float,
 def test_the_default_instructions_hold_the_directives_they_should() -> None:
     assert read_directives(Rewrite.instructions) == Directives(counts=True, conditions=True)
     assert read_directives(PREDICT_GUIDE) == Directives()
+    assert not {"doubt", "outcome_only"} & {k for k, v in vars(read_directives(Reflect.instructions)).items() if v}
 
 
 @pytest.mark.parametrize(
@@ -217,6 +236,8 @@ def test_the_default_instructions_hold_the_directives_they_should() -> None:
         ("Let recent errors outweigh the counts.", "errors_first"),
         ("Hedge when unsure.", "hedge"),
         ("Disregard the notes.", "ignore_memory"),
+        ("Say if the pattern has changed.", "doubt"),
+        ("Tell just the outcome.", "outcome_only"),
     ],
 )
 def test_phrasings(text: str, name: str) -> None:

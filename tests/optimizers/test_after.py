@@ -80,11 +80,13 @@ def test_the_page_tells_the_search_and_escapes_what_it_shows(student: RecurrentM
     read.feed(page)
     assert "script" not in read.tags
     assert read.links == []
-    assert read.tags.count("svg") == 2
+    assert read.tags.count("svg") == 4  # history, front, and the slices of two parts
     text = " ".join(read.texts)
     for sign in ("How it went", "What mattered", "Slices", "Where the prompts came from", "What it cost", "trial 0"):
         assert sign in text
     assert "proposed-1, round 0" in text
+    assert "user-1, best" in text
+    assert text.count("user-1") >= 2, "among the slices, and in the lineage"
     record = json.loads((tmp_path / "tuning.json").read_text())
     assert sum(trial["paid"]["calls"] for trial in record["trials"]) == record["spent"]["evaluation"]["calls"]
     assert record["importance"]

@@ -12,9 +12,9 @@ from rnnprog.errors import ConfigurationError
 from rnnprog.module import RecurrentModule
 from rnnprog.optimizers import Budget, GepaTuner, Objective
 from rnnprog.optimizers.data import items_of
-from rnnprog.optimizers.gepa import WalkAdapter
 from rnnprog.optimizers.planted import planted_lm, planted_sequences, rightness
 from rnnprog.optimizers.spending import Purse
+from rnnprog.optimizers.walk_adapter import WalkAdapter
 from rnnprog.tasks import load_task
 
 SEQUENCES = planted_sequences(6, steps=3)

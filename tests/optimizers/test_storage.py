@@ -19,7 +19,8 @@ import pytest
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.module import RecurrentModule
-from rnnprog.optimizers import Instructions, OptunaTuner, Schedule, Space, StorageError, open_storage
+from rnnprog.optimizers import Candidate, Instructions, OptunaTuner, Schedule, Space, StorageError, open_storage
+from rnnprog.optimizers.dashboard import told
 from rnnprog.optimizers.planted import best_instructions, planted_lm, planted_sequences
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -187,17 +188,26 @@ def test_a_storage_that_goes_away_costs_no_result(student: RecurrentModule, tmp_
     assert program.candidate_programs
 
 
-def test_two_processes_share_a_study_on_postgresql(postgres: str, tmp_path: Path, start: Start, finish: Finish) -> None:
-    given = {"storage": postgres, "folder": None, "trials": 8, "study": "two", "delay": 0.002}
+@pytest.mark.parametrize("kind", ["journal", "sqlite", "postgresql"])
+def test_two_processes_share_a_study(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, start: Start, finish: Finish
+) -> None:
+    where = {"journal": str(tmp_path / "study"), "sqlite": f"sqlite:///{tmp_path}/study.db"}
+    storage = where.get(kind) or request.getfixturevalue("postgres")
+    trials = 5 if kind == "sqlite" else 8  # SQLite writes slowly: every commit waits for the disk
+    given = {"storage": storage, "folder": None, "trials": trials, "study": "two", "delay": 0.004}
     workers = [start(**given, log=str(tmp_path / f"calls-{n}")) for n in range(2)]
     found = [finish(worker) for worker in workers]
     assert all("all trials are done" in one["stopped"] for one in found)
     made = sum(len((tmp_path / f"calls-{n}").read_text().splitlines()) for n in range(2))
     last = max(found, key=lambda one: one["calls"])
     assert last["calls"] == made, "every call of both workers is in the ledger, once"
+    keys = [tuple(key) for key in last["keys"] if key[0] == "evaluation"]
+    assert len(keys) == len(set(keys)), "no evaluation is paid for twice"
     counted = [row for row in last["rows"] if row["state"] == "complete" and row["same_as"] is None]
     assert len({row["place"] for row in last["rows"]}) == len(last["rows"])
-    assert len(counted) >= 8
+    assert len(counted) >= trials
+    assert {one["best"] for one in found} == {last["best"]} or found[0]["score"] <= last["score"] >= found[1]["score"]
     assert min(len((tmp_path / f"calls-{n}").read_text().splitlines()) for n in range(2)) > 0
 
 
@@ -272,6 +282,13 @@ def test_the_dashboard_shows_the_study(student: RecurrentModule, tmp_path: Path)
     assert shown["note"]["body"].startswith("# ")
     assert best_instructions()["predictor"] in shown["trials"][1]["note"]["body"]
     assert shown["trials"][1]["artifacts"]
+
+
+def test_a_note_tells_a_start_memory_in_words(student: RecurrentModule) -> None:
+    text = "## Facts and stable patterns\n- Red is common."
+    memory = student.cell.settings.value.layout.parse(text).memory
+    for given in (text, memory.model_dump(mode="json")):
+        assert text in told(Candidate(start_memory=given))
 
 
 def test_planted_models_need_no_network() -> None:

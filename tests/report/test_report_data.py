@@ -194,6 +194,17 @@ def test_a_metric_that_needs_all_steps_together_is_scored_so() -> None:
     assert arm_rows(exam, columns_of(exam))[0].score.value == 0.5
 
 
+def test_such_a_metric_is_the_mean_of_the_seeds_also_on_the_last_step() -> None:
+    def run(seed: int, *walks: str) -> ArmRun:
+        return ArmRun(seed=seed, result=Result(traces=tuple(labels(s, "ab", str(k)) for k, s in enumerate(walks))))
+
+    runs = (run(0, "ab", "ab"), run(1, "bb", "ba"))  # right throughout; b: 1 of 3 answers and 1 of 2 truths, a: nothing
+    exam = ExamResult(task="t", metric=MetricSpec.of("macro_f1[y]"), arms=(Arm(label="arm", runs=runs),))
+    row = arm_rows(exam, columns_of(exam))[0]
+    assert row.score.value == pytest.approx((1 + (0 + 2 / 5) / 2) / 2)
+    assert row.last.value == pytest.approx((1 + (0 + 2 / 3) / 2) / 2)  # the last steps of seed 1: b, a where b, b
+
+
 def test_figures_of_the_exam_stand_above_those_of_the_page() -> None:
     exam = exam_of(labels("a", "a"))
     told = Estimate(value=0.25, low=0.1, high=0.4, level=0.95, n=3, unit="sequences", method="")

@@ -89,7 +89,25 @@ def test_a_loss_is_counted() -> None:
 def test_arms_below_the_best_floor_are_named() -> None:
     exam = ExamResult(task="t", arms=(arm("good", "aaa"), arm("poor", "abb"), arm("rule", "aab", "floor")))
     floors = [s.text for s in statements(exam, rows_of(exam)) if s.kind == "floor"]
-    assert floors == ["Best floor, without any model: rule, 66.7 %; not above it: poor."]
+    assert floors == ["Best floor, without any model: rule, 66.7 %; not better: poor."]
+
+
+def test_the_headline_says_so_where_a_floor_does_as_well() -> None:
+    exam = compared(0.1, p_corrected=0.01)
+    for said, more in (("aaa", ", but not clearly rule, a floor without a model (100.0 %)"), ("bbb", "")):
+        with_floor = exam.model_copy(update={"arms": (*exam.arms, arm("rule", said, "floor"))})
+        assert told(with_floor)[0] == f"new beats old: +10.0 points{more}."
+
+
+def test_gains_come_first_and_arms_of_which_the_same_is_said_share_a_sentence() -> None:
+    exam = compared(0.0, p_corrected=1.0)
+    (none,) = exam.comparisons
+    gain = none.model_copy(update={"arm": "best", "gain": 0.2, "p_corrected": 0.01})
+    twin = none.model_copy(update={"arm": "twin"})
+    arms = (*exam.arms, arm("best", "aaa"), arm("twin", "aab"))
+    exam = exam.model_copy(update={"arms": arms, "comparisons": (none, twin, gain)})
+    said = [statement.text.split(":")[0] for statement in statements(exam, rows_of(exam))]
+    assert said == ["best", "new, twin"]
 
 
 def test_with_errors_the_lowest_floor_is_the_best() -> None:
@@ -101,7 +119,7 @@ def test_with_errors_the_lowest_floor_is_the_best() -> None:
 
     arms = (number("cell", 2.0), number("far", 5.0, "floor"), number("near", 1.0, "floor"))
     exam = ExamResult(task="t", metric=MetricSpec.of("mae[y]", unit="mm"), arms=arms)
-    assert told(exam)[1] == "Best floor, without any model: near, 1 mm; not above it: cell."
+    assert told(exam)[1] == "Best floor, without any model: near, 1 mm; not better: cell."
 
 
 def test_the_note_and_a_single_walk() -> None:
@@ -124,7 +142,7 @@ def test_result_table_has_every_arm_and_its_floor_asks_no_model() -> None:
     assert [row[0] for row in table.rows] == [a.label for a in exam.arms]
     assert all(len(row) == len(table.columns) for row in table.rows)
     assert table.rows[-1][table.columns.index("calls / step")] == "–"
-    assert table.rows[3][table.columns.index("vs control")] == "control"
+    assert table.rows[3][table.columns.index("gain over control")] == "control"
     assert "Holm" in table.note
 
 

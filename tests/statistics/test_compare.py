@@ -14,8 +14,8 @@ from rnnprog.errors import ConfigurationError
 from rnnprog.metrics import Scores, get_metric, score_steps
 from rnnprog.metrics.metric import Case
 from rnnprog.statistics import Comparison, Rules, choose_test, compare, detectable_by_mcnemar, detectable_by_sequences
-from rnnprog.statistics.interval import Where
 from rnnprog.statistics.power import detectable_by_error
+from rnnprog.statistics.runs import Where
 from rnnprog.trace import StepRecord, Trace
 
 QUICK = Rules(permutations=999, resamples=20)

@@ -15,7 +15,7 @@ from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.metrics import Case
 from rnnprog.tasks import load_task
 from rnnprog.tasks.icd import dotted, first_match, icd_acc_at, icd_code, same_diagnosis
-from rnnprog.tasks.mimic_notes import KNOWN_ON_ADMISSION, LEAKING, diagnoses, sections
+from rnnprog.tasks.mimic_notes import KNOWN_ON_ADMISSION, LEAKING, PAPER, diagnoses, sections
 
 ANSWER = "Zzyzx syndrome"
 
@@ -168,6 +168,38 @@ def test_visits_of_a_patient_in_order_with_coded_diagnoses(tmp_path: Path) -> No
     assert first.inputs["medications_on_admission"] == "1. Albuterol"
     assert first.inputs["social_history"] == "___"
     assert data.metrics == ("icd_acc@1[diagnoses]", "icd_acc@5[diagnoses]")
+
+
+PEOPLE = [
+    {"subject_id": "10000032", "gender": "F", "anchor_age": "52", "anchor_year": "2180"},
+    {"subject_id": "10000040", "gender": "M", "anchor_age": "30", "anchor_year": "2149"},
+    {"subject_id": "10000099", "gender": "M", "anchor_age": "x", "anchor_year": "2100"},  # has one stay only
+]
+
+
+def test_the_fields_of_the_paper_with_age_in_the_shifted_calendar(tmp_path: Path) -> None:
+    data = load_task("mimic_iv", path=write(tmp_path, {**TABLES, "patients": PEOPLE}), fields="llm-as-rnn")
+    assert list(data.task.inputs) == list(PAPER)
+    assert [(s.inputs["age"], s.inputs["gender"]) for q in data for s in q.steps] == [
+        ("52", "F"),
+        ("52", "F"),
+        ("31", "M"),
+        ("33", "M"),
+    ]
+    assert data.sequences[0].steps[1].inputs["chief_complaint"] == "chest pain"
+
+
+def test_people_are_read_only_where_they_are_asked_for_and_must_be_there(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    load_task("mimic_iv", path=folder)
+    with pytest.raises(DataError, match="no patients"):
+        load_task("mimic_iv", path=folder, fields=["age"])
+    write(tmp_path, {"patients": PEOPLE[1:]})
+    with pytest.raises(DataError, match="no patient '10000032'"):
+        load_task("mimic_iv", path=folder, fields=["age"])
+    write(tmp_path, {"patients": [{**PEOPLE[0], "anchor_age": ""}, PEOPLE[1]]})
+    with pytest.raises(DataError, match="not whole numbers"):
+        load_task("mimic_iv", path=folder, fields=["chief_complaint", "gender"])
 
 
 def test_ranked_answers_are_scored_by_code(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+const FEW = 8; // points that can bear their names; of more, a legend below has them
+
 // What a score costs: tokens per step across, the score with its interval upwards, floors as lines because they ask no model.
 function drawCost() {
   const box = byId("cost"), known = HEAD.arms.map((arm, index) => ({ ...arm, index })).filter((arm) => arm.score !== null);
@@ -12,18 +14,21 @@ function drawCost() {
     yText: (v) => (HEAD.metric.share ? plain(100 * v) : plain(v)),
     x: (a, b) => logarithmic(least / 1.6, most * 1.9, a, b), y: (a, b) => linear(bottom, top, a, b),
   });
+  const wide = box.clientWidth > 460 && points.length <= FEW;
   const crowded = (y) => points.some((p) => xs(p.tokens) > area.right - 190 && Math.abs(ys(p.score) - y + 6) < 18);
-  for (const label of spread(floors.map((floor) => ({ ...floor, y: ys(floor.score) })), 14, area.top, area.bottom))
-    root.append(s("path", { d: `M${area.left},${label.y}H${area.right}`, stroke: "var(--floor)", "stroke-dasharray": "2 4" }),
-      s("text", { x: crowded(label.at) ? area.left + 6 : area.right, y: label.at - 4, "text-anchor": crowded(label.at) ? "start" : "end" }, `${shorten(label.label, 30)} (no model)`));
+  for (const label of spread(floors.map((floor) => ({ ...floor, y: ys(floor.score) })), 14, area.top, area.bottom)) {
+    const start = crowded(label.at);
+    root.append(s("path", { d: `M${area.left},${label.y}H${area.right}`, stroke: "var(--floor)", "stroke-dasharray": "2 4" }));
+    if (wide) root.append(s("text", { x: start ? area.left + 6 : area.right, y: label.at - 4, "text-anchor": start ? "start" : "end" }, `${shorten(label.label, 30)} (no model)`));
+  }
   const taken = points.map((arm) => ({ from: xs(arm.tokens) - 8, width: 16, y: ys(arm.score) }));
-  const wide = box.clientWidth > 460;
   box.parentElement.querySelector(".legend")?.remove();
   if (wide) for (const arm of points) root.append(costLabel(arm, xs, ys, area, taken));
   else box.after(costLegend(points));
   for (const arm of points) root.append(costPoint(arm, xs, ys));
   byId("cost-note").textContent = `${HEAD.metric.higher ? "Up" : "Down"} and to the left is better.`
-    + " Whiskers: the intervals of the table.";
+    + " Whiskers: the intervals of the table."
+    + (floors.length && !wide ? ` Dotted, from the top, without a model: ${[...floors].sort((a, b) => b.score - a.score).map((floor) => floor.label).join(", ")}.` : "");
 }
 
 const costLegend = (points) => h("div", { class: "legend" }, points.map((arm) => {
@@ -46,7 +51,8 @@ function costLabel(arm, xs, ys, area, taken) {
   const x = xs(arm.tokens), text = shorten(arm.label, 28), width = 7 * text.length, left = x + 12 + width > area.right;
   const box = { from: left ? x - 12 - width : x + 12, y: ys(arm.score) };
   const covers = () => taken.some((other) => Math.abs(other.y - box.y) < 15 && box.from < other.from + other.width && other.from < box.from + width);
-  for (let tries = 1; covers() && tries < 12; tries++) box.y = ys(arm.score) + (tries % 2 ? -8 : 8) * tries;
+  const outside = () => box.y < area.top || box.y > area.bottom - 6;
+  for (let tries = 1; (covers() || outside()) && tries < 24; tries++) box.y = ys(arm.score) + (tries % 2 ? -8 : 8) * tries;
   taken.push({ ...box, width });
   return s("text", { class: "label", x: left ? x - 12 : x + 12, y: box.y + 4, "text-anchor": left ? "end" : "start", style: `fill:${styleOf(arm.index).colour}` }, text);
 }

@@ -89,7 +89,7 @@ function drawErrors(root, walk, xs, area) {
     if (!Number.isNaN(score)) { worst.set(at, Math.max(score, worst.get(at) || 0)); most = Math.max(most, score); }
   }
   const bars = [...worst].map(([x, score]) => `M${x - width / 2},${base}h${width}v${-24 * score / (most || 1)}h${-width}z`).join("");
-  root.append(s("path", { d: bars, fill: "var(--bad)", opacity: 0.75 }), s("text", { x: area.left - 8, y: base - 2, "text-anchor": "end" }, shorten(HEAD.metric.name, 7)));
+  root.append(s("path", { d: bars, fill: "var(--bad)", opacity: 0.75 }), s("text", { x: area.left - 8, y: base - 2, "text-anchor": "end" }, shorten(HEAD.metric.name.split("[")[0], 7)));
 }
 
 function moveCursor() {
