@@ -87,7 +87,8 @@ class PairedPruner(BasePruner):
     ``effect``: a group-sequential test for futility. Its bounds are chosen such that a candidate which is better by
     that much is ended with probability ``error`` at most, over all looks together; one that is better by more, more
     rarely; one that is ahead on the sequences it shares with the best, never. One that is merely as good brings nothing
-    and is often ended (with 24 sequences: 6 in 10, half of them within 9 sequences), one that is worse almost always.
+    and is often ended (with 24 sequences: 7 in 10; 14 sequences are seen on average), one that is worse by ``effect``
+    almost always (99 in 100; 6 sequences).
     (Optuna's ``WilcoxonPruner`` tests for being worse, after every instance at the full level; equals are kept.)
 
     Differences are measured in standard deviations of a sequence's difference, estimated from the candidate's own and
@@ -103,7 +104,7 @@ class PairedPruner(BasePruner):
         ConfigurationError: a level outside (0, 1), an effect that is not positive, or a look at one sequence.
     """
 
-    def __init__(self, n_sequences: int, error: float = 0.2, effect: float = 0.6, min_sequences: int = 3) -> None:
+    def __init__(self, n_sequences: int, error: float = 0.1, effect: float = 0.5, min_sequences: int = 3) -> None:
         if not 0 < error < 1:
             raise ConfigurationError(f"error={error} is a probability between 0 and 1")
         if effect <= 0 or min_sequences < 2:

@@ -299,7 +299,7 @@ def test_interrupting_returns_the_best_so_far(student: RecurrentModule) -> None:
         if progress.trials == 2:
             raise KeyboardInterrupt
 
-    program: Any = tuner(on_progress=stop, space=texts(predictor=("One.", "Two.", "Three."))).compile(
+    program: Any = tuner(on_progress=stop, space=texts(predictor=("One.", "Two.", "Three.")), pruner="none").compile(
         student, trainset=TRAIN, valset=VAL
     )
     assert program.stopped == "interrupted"
