@@ -14,6 +14,7 @@ import dspy
 
 import rnnprog
 from benchmarks.engines import fixed_lm
+from benchmarks.verdicts import verdict
 from benchmarks.walk_overhead import TASK, steps
 from rnnprog.tasks import load_task
 
@@ -33,10 +34,9 @@ def growth() -> None:
         program.set_lm(rnnprog.embedded_lm())
         (trace,) = rnnprog.run(program, data.sequences).traces
         early, late = tokens_at(trace, 50), tokens_at(trace, 500)
-        target = " (target 1.1x)" if cell.name == "reflective" else ""
-        print(
-            f"{cell.name}: prompt tokens a step {early:.0f} at t=50, {late:.0f} at t=500: {late / early:.2f}x{target}"
-        )
+        print(f"{cell.name}: prompt tokens a step {early:.0f} at t=50, {late:.0f} at t=500: {late / early:.2f}x")
+        if cell.name == "reflective":
+            verdict("prompt tokens of a step, t=500 / t=50", late / early, 1.1)
 
 
 def resident() -> None:
@@ -50,9 +50,8 @@ def resident() -> None:
         result = rnnprog.run(program, sequences)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     steps_made = sum(map(len, result.traces))
-    print(
-        f"resident memory: {len(result.traces):,} sequences, {steps_made:,} steps add {grown:.0f} MB (target < 200 MB)"
-    )
+    print(f"{len(result.traces):,} sequences, {steps_made:,} steps")
+    verdict("resident memory of 1,000 x 20 steps", grown, 200, "MB")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from benchmarks.verdicts import verdict
+
 CODE = "import time; t = time.process_time(); import {}; print(time.process_time() - t)"
 
 
@@ -19,7 +21,8 @@ def main() -> None:
         for module in best:
             best[module] = min(best[module], seconds(module))
     more = best["rnnprog"] - best["dspy"]
-    print(f"import rnnprog {best['rnnprog']:.3f} s, import dspy {best['dspy']:.3f} s: {more:+.3f} s (target 0.1 s)")
+    print(f"import rnnprog {best['rnnprog']:.3f} s, import dspy {best['dspy']:.3f} s")
+    verdict("import rnnprog, over import dspy", more, 0.1, "s")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.verdicts import verdict
 from rnnprog.exam_result import ExamResult, write_exam
 from rnnprog.report import build
 from rnnprog.report.sample import sample_exam
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         size = sum(file.stat().st_size for file in path.parent.rglob("*.*")) / 1e6
         print(f"{exam.steps:,} steps, {size:.0f} MB on disk")
         del exam
-        with clock("build the page", BUILD_LIMIT):
+        with clock("report of 100,000 steps built", BUILD_LIMIT):
             page = build(path, Path(folder) / "page.html")
         print(f"page of {page.stat().st_size / 1e6:.1f} MB")
         return in_browser(page)
@@ -59,7 +60,8 @@ def clock(what: str, limit: float) -> Iterator[None]:
     wall, processor = time.perf_counter(), time.process_time()
     yield
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    print(f"{what}: {wall:.1f} s wall, {processor:.1f} s processor, limit {limit:g} s, ratio {wall / limit:.2f}")
+    print(f"{what}: {wall:.1f} s wall, {processor:.1f} s processor")
+    verdict(what, wall, limit, "s")
 
 
 def in_browser(page: Path) -> int:
@@ -81,7 +83,7 @@ def in_browser(page: Path) -> int:
             tab.goto(page.as_uri())
             ready.append(tab.evaluate(READY) / 1000)
         best = min(ready)
-        print(f"page interactive: {best:.2f} s (best of 3), limit {OPEN_LIMIT:g} s, ratio {best / OPEN_LIMIT:.2f}")
+        verdict("its page interactive, best of 3", best, OPEN_LIMIT, "s")
         acts: tuple[tuple[str, Callable[[], None], str], ...] = (
             ("filter by a mark", lambda: tab.click("[data-flag=wrong]"), "[data-flag=wrong][aria-pressed=true]"),
             ("jump to the last step", lambda: tab.keyboard.press("G"), ".row[aria-selected=true]"),

@@ -63,8 +63,8 @@ Curve = list[tuple[int, float]]
 
 def optuna_arm(seed: int, train: Any, val: Any, **options: Any) -> Curve:
     program = student(seed)
-    schedule = Schedule(trials=36, seed=seed, concurrency=1, rounds=5, round_every=7, proposals=12, walks=1)
-    space = default_space(program, proposals=12).without("demos", "start_memory")  # the world has no use for them
+    schedule = Schedule(trials=70, seed=seed, concurrency=1, rounds=20, round_every=3, proposals=20, walks=1)
+    space = default_space(program, proposals=20).without("demos", "start_memory")  # the world has no use for them
     tuner = OptunaTuner(metric, space=space, schedule=schedule, storage="memory", folder=None, **options)
     found: Any = tuner.compile(program, trainset=train, valset=val)
     by_trial: dict[int, int] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnprog.optimizers.after import before_after, windows
     from rnnprog.optimizers.candidate import Candidate
+    from rnnprog.optimizers.climbing import ClimbingSampler
     from rnnprog.optimizers.differences import changes
     from rnnprog.optimizers.estimate import Estimate
     from rnnprog.optimizers.gepa import GepaTuner
@@ -37,6 +38,7 @@ _WHERE = {
     "record_of": "record",
     "write_record": "record",
     "Candidate": "candidate",
+    "ClimbingSampler": "climbing",
     "DefaultProposer": "propose",
     "Demos": "parts",
     "Entry": "ledger",
@@ -69,6 +71,7 @@ _WHERE = {
 __all__ = [
     "Budget",
     "Candidate",
+    "ClimbingSampler",
     "DefaultProposer",
     "Demos",
     "Entry",

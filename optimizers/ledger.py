@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import optuna
+from optuna.trial import FrozenTrial
 from pydantic import Field, JsonValue
 
 from rnnprog.memory import Value
@@ -143,10 +144,10 @@ class StudyLedger:
             return None
         return _entry(data), Trace.model_validate(data["trace"])
 
-    def refresh(self) -> Ledger:
-        """Read what all workers have written, and return it."""
+    def refresh(self, trials: Iterable[FrozenTrial] | None = None) -> Ledger:
+        """Read what all workers have written, and return it; from ``trials`` if they were just read."""
         entries: list[Entry] = []
-        for trial in self._study.get_trials(deepcopy=False):
+        for trial in self._study.get_trials(deepcopy=False) if trials is None else trials:
             for name, data in trial.system_attrs.items():
                 if name.startswith(_EVALUATION):
                     entry = _entry({**data, "trial": trial.number})

@@ -56,7 +56,8 @@ class OptunaTuner(Teleprompter):
             ``folder``.
         study_name: of the study; a study of another space, metric or data under this name is refused.
         **options: ``folder`` (for journal, compiled program and artifacts; by default ``runs/tune/STUDY``; ``None``
-            writes no files), ``sampler`` (an Optuna sampler, or a function from seed to sampler), ``pruner``
+            writes no files), ``sampler`` (an Optuna sampler, or a function from seed to sampler; by
+            default :class:`~rnnprog.optimizers.ClimbingSampler`, for several objectives TPE), ``pruner``
             (``"paired"``, ``"halving"``, ``"none"`` or an Optuna pruner), ``proposer``, ``prompt_model`` (writes
             proposals; by default the student's model), ``models`` (by name, for :class:`Model` parts),
             ``on_progress``.

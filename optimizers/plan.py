@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from rnnprog.optimizers.options import Option, Pool
 from rnnprog.optimizers.workers import WORKER, Worker
 
-__all__ = ["CANDIDATE", "DUPLICATE", "INTERRUPTED", "RETRY", "Board"]
+__all__ = ["CANDIDATE", "DUPLICATE", "INTERRUPTED", "RETRY", "Board", "counted", "places_of"]
 
 RETRY = "retry_of"
 INTERRUPTED = "interrupted"
@@ -43,39 +43,20 @@ class Board:
         """Return the trials, of the given states or all."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
-    def places(self) -> dict[int, int]:
-        """Return the place of each trial by its number."""
-        places: dict[int, int] = {}
-        retries = 0
-        for trial in self.trials():
-            origin = trial.user_attrs.get(RETRY)
-            if origin is None:
-                places[trial.number] = trial.number - retries
-            else:
-                retries += 1
-                places[trial.number] = places[origin]
-        return places
-
-    def counted(self) -> int:
-        """Return how many trials count towards the number asked for: no retried ones, no repeated candidates."""
-        retried = {trial.user_attrs[RETRY] for trial in self.trials() if RETRY in trial.user_attrs}
-        return sum(
-            DUPLICATE not in trial.user_attrs and trial.number not in retried and not _stopped(trial)
-            for trial in self.trials()
-        )
-
     def take_up(self) -> int:
         """Fail the trials of dead workers and queue them again, with their parameters; return how many there were.
 
         Trials that the budget or the user stopped are queued again as well.
         """
-        retried = {trial.user_attrs[RETRY] for trial in self.trials() if RETRY in trial.user_attrs}
+        retried = _retried(self.trials())
         self._let_sign()
         taken = 0
         for trial in self.trials(TrialState.RUNNING, TrialState.FAIL):
             if trial.number in retried:
                 continue
             if trial.state == TrialState.RUNNING:
+                if _may_be_signing(trial):
+                    continue  # begun since we waited
                 if self.worker.lives(trial.user_attrs.get(WORKER)) or not self._fail(trial):
                     continue
             elif INTERRUPTED not in trial.user_attrs:
@@ -89,13 +70,7 @@ class Board:
     def _let_sign(self) -> None:
         """Wait for trials that were begun this moment: between beginning a trial and signing it a worker needs time."""
         for _ in range(round(_SIGNING / 0.25)):
-            now = datetime.now()
-            if not any(
-                WORKER not in trial.user_attrs
-                and trial.datetime_start is not None
-                and abs((now - trial.datetime_start).total_seconds()) < _SIGNING
-                for trial in self.trials(TrialState.RUNNING)
-            ):
+            if not any(_may_be_signing(trial) for trial in self.trials(TrialState.RUNNING)):
                 return
             time.sleep(0.25)
 
@@ -122,22 +97,63 @@ class Board:
         found: dict[str, JsonValue] | None = self._attributes().get(f"{_ROUND}{number}")
         return found
 
-    def close_round(self, number: int, trials: list[dict[str, Any]], rejected: list[str]) -> None:
-        """Say that a round is over, and which trials it asks for."""
-        data: Any = {"trials": trials, "rejected": rejected}
+    def close_round(self, number: int, rejected: list[str]) -> None:
+        """Say that a round is over, and what was refused."""
+        data: Any = {"rejected": rejected}
         self.study._storage.set_study_system_attr(self.study._study_id, f"{_ROUND}{number}", data)
 
     def held_by_other(self, place: int) -> bool:
         """Return whether a living other worker runs the trial at ``place``."""
-        places = self.places()
-        for trial in self.trials(TrialState.RUNNING):
+        trials = self.trials()
+        places = places_of(trials)
+        for trial in trials:
             worker = trial.user_attrs.get(WORKER)
-            if places[trial.number] == place and worker != self.worker.id and self.worker.lives(worker):
+            if (
+                trial.state == TrialState.RUNNING
+                and places[trial.number] == place
+                and worker != self.worker.id
+                and self.worker.lives(worker)
+            ):
                 return True
         return False
 
     def _attributes(self) -> dict[str, Any]:
         return dict(self.study._storage.get_study_system_attrs(self.study._study_id))
+
+
+def places_of(trials: list[FrozenTrial]) -> dict[int, int]:
+    """Return the place of each trial by its number; all trials must be given."""
+    places: dict[int, int] = {}
+    retries = 0
+    for trial in trials:
+        origin = trial.user_attrs.get(RETRY)
+        if origin is None:
+            places[trial.number] = trial.number - retries
+        else:
+            retries += 1
+            places[trial.number] = places[origin]
+    return places
+
+
+def counted(trials: list[FrozenTrial]) -> int:
+    """Return how many trials count towards the number asked for: no retried ones, no repeated candidates."""
+    retried = _retried(trials)
+    return sum(
+        DUPLICATE not in trial.user_attrs and trial.number not in retried and not _stopped(trial) for trial in trials
+    )
+
+
+def _may_be_signing(trial: FrozenTrial) -> bool:
+    start = trial.datetime_start
+    return (
+        WORKER not in trial.user_attrs
+        and start is not None
+        and abs((datetime.now() - start).total_seconds()) < _SIGNING
+    )
+
+
+def _retried(trials: list[FrozenTrial]) -> set[int]:
+    return {trial.user_attrs[RETRY] for trial in trials if RETRY in trial.user_attrs}
 
 
 def _stopped(trial: FrozenTrial) -> bool:

@@ -14,6 +14,7 @@ from rnnprog.optimizers.options import BASE, Option
 from rnnprog.optimizers.parts import Demos, Instructions, StartMemory
 from rnnprog.optimizers.rounds import Request
 from rnnprog.optimizers.sampling import derive_seed
+from rnnprog.optimizers.shortening import shortened
 from rnnprog.optimizers.space import phases_of
 from rnnprog.optimizers.stand_in import propose_orders
 from rnnprog.optimizers.start_memory import propose_start_memory
@@ -108,7 +109,14 @@ class DefaultProposer:
         known = [current, *(str(option.value) for option, _ in request.tried if option.value)]
         options: list[Option] = []
         refused: list[str] = []
+        parent = request.base.options.get(request.part.name, BASE)
         for n, label in enumerate(request.labels):
+            shorter = _shorter(request, parent, n, current, known)
+            if shorter is not None:
+                text, without = shorter
+                known.append(text)
+                options.append(_option(request, label, text, parent, f"left out: {without}"))
+                continue
             try:
                 with dspy.context(lm=self._writer(request, n)):
                     said = dspy.Predict(ProposeInstruction)(
@@ -120,19 +128,21 @@ class DefaultProposer:
                 refused.append(f"{request.part.name}: {type(error).__name__}: {str(error)[:300]}")
                 continue
             known.append(text)
-            parent = request.base.options.get(request.part.name, BASE)
-            options.append(
-                Option(
-                    part=request.part.name,
-                    label=label,
-                    value=text,
-                    origin="proposed",
-                    round=request.round,
-                    parents=(parent,),
-                    why=str(said.diagnosis),
-                )
-            )
+            options.append(_option(request, label, text, parent, str(said.diagnosis)))
         return options, refused
+
+
+def _option(request: Request, label: str, text: str, parent: str, why: str) -> Option:
+    given: dict[str, Any] = {"part": request.part.name, "round": request.round, "parents": (parent,)}
+    return Option(label=label, value=text, origin="proposed", why=why, **given)
+
+
+def _shorter(request: Request, parent: str, n: int, current: str, known: list[str]) -> tuple[str, str] | None:
+    """Return a shorter form of the present text every other time, once something written from it has failed."""
+    written = n + sum(parent in option.parents for option, _ in request.tried)
+    if request.student is None or written % 2 == 0:
+        return None
+    return shortened(current, phases_of(request.student)[request.part.phase].signature.instructions, known)
 
 
 def check_text(text: str, current: str, known: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -14,16 +15,17 @@ from rnnprog.optimizers.pruning import PRUNED_AFTER, feasible
 __all__ = ["front", "ranked"]
 
 
-def ranked(study: optuna.Study, objective: Objective) -> list[FrozenTrial]:
-    """Return the trials that may be chosen, best first.
+def ranked(trials: Iterable[FrozenTrial], objective: Objective) -> list[FrozenTrial]:
+    """Return those of a study's trials that may be chosen, best first.
 
     These were seen to the end and keep all constraints. With several objectives the Pareto front comes first, ordered
     by its first objective; equal scores go by trial number, so the student as it is wins a tie.
     """
     usable = [
         trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if CANDIDATE in trial.system_attrs
+        for trial in trials
+        if trial.state == TrialState.COMPLETE
+        and CANDIDATE in trial.system_attrs
         and "measures" in trial.user_attrs
         and PRUNED_AFTER not in trial.user_attrs
         and DUPLICATE not in trial.user_attrs
@@ -38,7 +40,7 @@ def ranked(study: optuna.Study, objective: Objective) -> list[FrozenTrial]:
 
 def front(study: optuna.Study, objective: Objective) -> list[FrozenTrial]:
     """Return the Pareto front among the trials that may be chosen, ordered by the first objective."""
-    rows = ranked(study, objective)
+    rows = ranked(study.get_trials(deepcopy=False), objective)
     on_front = {trial.number for trial in _undominated(rows, objective)}
     return [trial for trial in rows if trial.number in on_front]
 

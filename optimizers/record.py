@@ -55,7 +55,7 @@ def record_of(
         row["calls"] += entry.calls
         row["tokens"] += entry.tokens
         row["money"] += entry.money or 0.0
-    best = ranked(study, objective)
+    best = ranked(study.get_trials(deepcopy=False), objective)
     return {
         "format": FORMAT,
         "study": study.study_name,

@@ -56,7 +56,7 @@ class Results:
 
     def _rows(self) -> list[dict[str, Any]]:
         rows = []
-        for trial in ranked(self.search.study, self.search.objective):
+        for trial in ranked(self.search.board.trials(), self.search.objective):
             candidate = Candidate.model_validate(trial.system_attrs[CANDIDATE])
             rows.append(self._row(trial.number, candidate, trial.user_attrs["measures"]))
         return rows

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any, Protocol
 
 import dspy
+from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.data import Item
@@ -17,7 +17,7 @@ from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import BASE, Option, Pool
 from rnnprog.optimizers.parts import Demos, Slotted
-from rnnprog.optimizers.plan import Board
+from rnnprog.optimizers.plan import Board, places_of
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.sampling import derive_seed
 from rnnprog.optimizers.space import Space
@@ -55,6 +55,7 @@ class Request:
         walks: its walks over training sequences, best first; for worked examples those of the teacher, if there is one.
         tried: options of this part that were tried, with the best score each was part of.
         seed: for everything random.
+        student: the program as it came; ``None`` where that is not known.
     """
 
     part: Any
@@ -65,6 +66,7 @@ class Request:
     walks: tuple[Walked, ...]
     tried: tuple[tuple[Option, float | None], ...]
     seed: int
+    student: dspy.Module | None = None
 
 
 class Proposer(Protocol):
@@ -122,17 +124,21 @@ class Rounds:
         return [number for number in range(self.count) if self.place(number, given) <= place]
 
     def asked_for(self, place: int, given: int) -> dict[str, Any]:
-        """Return the choices that the latest round wants tried at ``place``, if any.
+        """Return the choices to try at ``place``, if there is a proposal that no trial has had yet.
 
-        Each new option is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
+        Each proposal is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
         Places beyond are left to the sampler, which combines.
         """
-        for number in reversed(self.due(place, given)):
-            held = self.board.round(number) or {}
-            trials: Any = held.get("trials") or []
-            offset = place - self.place(number, given)
-            return {**self._best_params(), **trials[offset]} if offset < len(trials) else {}
-        return {}
+        if not self.due(place, given):
+            return {}
+        trials = self.board.trials()
+        places = places_of(trials)
+        tried = {item for trial in trials if _counts(trial) for item in trial.params.items()}
+        options = _in_turn(self.board.pool(self.space.start()).options)
+        left = [option for option in options if (option.part, option.label) not in tried]
+        # Other workers that are about to choose take theirs first, in the order of places.
+        ahead = sum(t.state == TrialState.RUNNING and not t.params and places[t.number] < place for t in trials)
+        return {**self.best_params(), left[ahead].part: left[ahead].label} if ahead < len(left) else {}
 
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
         """Hold a round: walk, have options written, publish them, say which trials to make of them."""
@@ -147,13 +153,12 @@ class Rounds:
             seed = derive_seed(self.seed, "proposals", number, part.name)
             tried = self._tried(pool, part.name)
             seen = taught if isinstance(part, Demos) else walked
-            request = Request(part, labels, number, program, best, seen, tried, seed)
+            request = Request(part, labels, number, program, best, seen, tried, seed, self.student)
             options, refused = self._ask(request, best.digest)
             rejected += refused
             for option in options:
                 self.board.publish(option)
-        new = [o for o in self.board.pool(pool).options if o.origin == "proposed" and o.round == number]
-        self.board.close_round(number, _in_turn(new), rejected)
+        self.board.close_round(number, rejected)
 
     def _walk(self, program: dspy.Module, digest: str, number: int) -> tuple[Walked, ...]:
         items = list(self.trainset)
@@ -199,23 +204,31 @@ class Rounds:
 
     def _tried(self, pool: Pool, part: str) -> tuple[tuple[Option, float | None], ...]:
         best: dict[str, float] = {}
-        for trial in ranked(self.board.study, self.objective):
+        for trial in ranked(self.board.trials(), self.objective):
             label = trial.params.get(part)
             if label is not None:
                 best.setdefault(label, trial.user_attrs["measures"]["score"])
         return tuple((option, best.get(option.label)) for option in pool.of(part))
 
-    def _best_params(self) -> dict[str, Any]:
-        best = ranked(self.board.study, self.objective)
+    def best_params(self) -> dict[str, Any]:
+        """Return the choices of the best candidate so far; the student's own before the first."""
+        best = ranked(self.board.trials(), self.objective)
         if best:
             return dict(best[0].params)
         return {part.name: BASE for part in self.space.parts if isinstance(part, Slotted)}
 
 
-def _in_turn(new: list[Option]) -> list[dict[str, str]]:
-    """Return one change for each new option, the parts taking turns."""
-    by_part: dict[str, list[Option]] = {}
-    for option in new:
-        by_part.setdefault(option.part, []).append(option)
-    turns = zip_longest(*by_part.values())
-    return [{option.part: option.label} for turn in turns for option in turn if option is not None]
+def _counts(trial: FrozenTrial) -> bool:
+    """Return whether a trial tries its options: one that was killed or interrupted is drawn again."""
+    return trial.state in (TrialState.COMPLETE, TrialState.RUNNING) or "error" in trial.user_attrs
+
+
+def _in_turn(options: Sequence[Option]) -> list[Option]:
+    """Return the proposals, round by round, the parts taking turns."""
+    turns: dict[tuple[int, str], int] = {}
+    rows = []
+    for option in options:
+        if option.origin == "proposed":
+            turn = turns[option.round, option.part] = turns.get((option.round, option.part), -1) + 1
+            rows.append((option.round, turn, option))
+    return [option for _, _, option in sorted(rows, key=lambda row: row[:2])]

@@ -12,6 +12,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from rnnprog.optimizers.climbing import ClimbingSampler
+
 __all__ = ["Masked", "SamplerLike", "derive_seed", "make_sampler"]
 
 SamplerLike = Union[BaseSampler, Callable[[int], BaseSampler], None]
@@ -31,21 +33,28 @@ def derive_seed(seed: int, *names: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-def make_sampler(sampler: SamplerLike, seed: int, startup: int) -> BaseSampler:
+def make_sampler(
+    sampler: SamplerLike, seed: int, startup: int, single: bool = True, empty: Mapping[str, Sequence[Any]] | None = None
+) -> BaseSampler:
     """Return the sampler for one trial.
 
-    The default is TPE, seeded anew for every trial from the search's seed and the trial's place in the search, so
-    that a resumed search draws what an uninterrupted one would have drawn.
+    The default climbs where the score is the one objective; for several objectives it is TPE. It is seeded anew for
+    every trial from the search's seed and the trial's place in the search, so that a resumed search draws what an
+    uninterrupted one would have drawn.
 
     Args:
         sampler: the user's choice.
         seed: for this trial.
         startup: trials drawn at random before TPE takes over.
+        single: whether the score is the one objective.
+        empty: choices by parameter that no option fills yet.
     """
     if isinstance(sampler, BaseSampler):
         return sampler
     if sampler is not None:
         return sampler(seed)
+    if single:
+        return ClimbingSampler(seed, empty)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
 
 

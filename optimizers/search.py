@@ -12,7 +12,7 @@ from typing import Any
 
 import dspy
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.errors import RnnprogError
 from rnnprog.memory import Value
@@ -24,8 +24,9 @@ from rnnprog.optimizers.fitting import Fitting
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, RETRY, Board
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, RETRY, Board, counted, places_of
 from rnnprog.optimizers.pruning import PRUNED_AFTER
+from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.rounds import Rounds
 from rnnprog.optimizers.sampling import Masked, SamplerLike, derive_seed, make_sampler
 from rnnprog.optimizers.space import Space
@@ -36,6 +37,7 @@ from rnnprog.optimizers.workers import WORKER
 __all__ = ["Outcome", "Progress", "Search"]
 
 _POLL = 0.25
+_LOOK = 1.0  # seconds between looks at all trials, for the display: with a database each is many queries
 _NOT_OURS = storage_errors()
 _FAILURES = 5  # failed trials in a row that end a search
 _REPEATS = 3  # trials at most for each one asked for, where the sampler keeps repeating itself
@@ -103,10 +105,11 @@ class Search:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     stopped: str = ""
     _failures: int = 0
+    _shown: tuple[float, Progress] | None = None
 
     def run(self) -> None:
         """Search until the trials asked for are done, the budget is spent, or the user stops it."""
-        self.evaluator.on_entry = lambda _entry: self._progress("walking")
+        self.evaluator.on_entry = lambda _entry: self._progress("walking", every=_LOOK)
         self.evaluator.ledger.refresh()
         self.board.take_up()
         self._given = self.space.first(self.student)
@@ -131,20 +134,21 @@ class Search:
             return f"the budget is spent: {reached}"
         if self._failures >= _FAILURES:
             return f"{self._failures} trials in a row failed; see the trials' error attributes"
-        waiting = self.board.trials(TrialState.WAITING)
-        if self.board.counted() - len(waiting) >= self.trials and not waiting:
+        trials = self.board.trials()
+        if counted(trials) >= self.trials and not any(trial.state == TrialState.WAITING for trial in trials):
             return "all trials are done"
-        if len(self.board.trials()) >= _REPEATS * self.trials + len(self._given):
+        if len(trials) >= _REPEATS * self.trials + len(self._given):
             return "the sampler repeats itself: every candidate it draws was tried before"
         return ""
 
     def _one(self) -> None:
-        self.evaluator.purse.learn(self.evaluator.ledger.refresh().spent)
         trial = self.study.ask()
         trial.set_user_attr(WORKER, self.board.worker.id)
         candidate = Candidate()
         try:
-            place = self.board.places()[trial.number]
+            trials = self.board.trials()
+            self.evaluator.purse.learn(self.evaluator.ledger.refresh(trials).spent)
+            place = places_of(trials)[trial.number]
             pool = self._hold_rounds(place)
             candidate = self._draw(trial, place, pool)
             outcome = self._evaluate(trial, place, candidate)
@@ -179,7 +183,7 @@ class Search:
         fixed = self._fixed(place)
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
-        inner = make_sampler(self.sampler, seed, startup)
+        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty)
         self.study.sampler = Masked(inner, empty, seed, fixed, Fitting(self.space, pool, self.student).unfit)
         candidate = self.space.suggest(trial, pool)
         if place == 0:
@@ -192,7 +196,9 @@ class Search:
 
     def _fixed(self, place: int) -> dict[str, Any]:
         if place < len(self._given):
-            return self._given[place]
+            base = self._given[0]
+            change = {name: value for name, value in self._given[place].items() if value != base[name]}
+            return {**base, **self.rounds.best_params(), **change} if change else base
         return self.rounds.asked_for(place, len(self._given))
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
@@ -214,7 +220,9 @@ class Search:
                 if entry.error:
                     raise _EvaluationError(f"sequence {entry.sequence!r}: {entry.error}")
                 entries.append(entry)
-                if job.rollout == self.objective.rollouts - 1 and self._report(trial, index[job.item.id], entries):
+                if job.rollout == self.objective.rollouts - 1 and self._report(
+                    trial, place, index[job.item.id], entries
+                ):
                     pruned = len(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
                     break
         finally:
@@ -223,14 +231,13 @@ class Search:
             pruned = None
         return Outcome(trial.number, candidate, self.objective.measures(entries), pruned)
 
-    def _report(self, trial: optuna.Trial, step: int, entries: list[Entry]) -> bool:
+    def _report(self, trial: optuna.Trial, place: int, step: int, entries: list[Entry]) -> bool:
         """Report a sequence's score; return whether to end the trial here."""
         if not self.objective.single:
             return False
         sequence = entries[-1].sequence
         scores = [entry.score for entry in entries if entry.sequence == sequence and entry.score is not None]
         trial.report(sum(scores) / len(scores), step)
-        place: int = trial.user_attrs["place"]
         return place > 0 and trial.should_prune()
 
     def _same_as(self, trial: optuna.Trial, candidate: Candidate) -> Outcome | None:
@@ -243,6 +250,7 @@ class Search:
 
     def _tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
         self.outcomes[trial.number] = outcome
+        self._shown = None
         if outcome.error:
             trial.set_user_attr("error", outcome.error)
             self.study.tell(trial, state=TrialState.FAIL)
@@ -273,11 +281,9 @@ class Search:
         difference = sum(mine[step] - best.intermediate_values[step] for step in shared) / len(shared)
         return float(min(best.value + difference, best.value))
 
-    def best_trial(self) -> optuna.trial.FrozenTrial | None:
+    def best_trial(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
         """Return the best trial that was seen to the end and keeps the constraints; of several objectives, by score."""
-        from rnnprog.optimizers.ranking import ranked
-
-        rows = ranked(self.study, self.objective)
+        rows = ranked(self.board.trials() if trials is None else trials, self.objective)
         return rows[0] if rows else None
 
     def best(self) -> Candidate:
@@ -285,21 +291,23 @@ class Search:
         trial = self.best_trial()
         return Candidate() if trial is None else Candidate.model_validate(trial.system_attrs[CANDIDATE])
 
-    def _progress(self, doing: str) -> None:
+    def _progress(self, doing: str, every: float = 0.0) -> None:
+        now = time.monotonic()
+        if self._shown is None or now - self._shown[0] >= every:
+            self._shown = now, self._look()
+        self.on_progress(self._shown[1].model_copy(update={"spent": self.evaluator.purse.spent, "doing": doing}))
+
+    def _look(self) -> Progress:
         trials = self.board.trials()
-        best = self.best_trial()
-        self.on_progress(
-            Progress(
-                trials=sum(
-                    trial.state.is_finished() and not {RETRY, DUPLICATE} & trial.user_attrs.keys() for trial in trials
-                ),
-                wanted=self.trials,
-                pruned=sum(PRUNED_AFTER in trial.user_attrs for trial in trials),
-                failed=sum("error" in trial.user_attrs for trial in trials),
-                best=None if best is None else best.user_attrs["measures"]["score"],
-                spent=self.evaluator.purse.spent,
-                doing=doing,
-            )
+        best = self.best_trial(trials)
+        return Progress(
+            trials=sum(
+                trial.state.is_finished() and not {RETRY, DUPLICATE} & trial.user_attrs.keys() for trial in trials
+            ),
+            wanted=self.trials,
+            pruned=sum(PRUNED_AFTER in trial.user_attrs for trial in trials),
+            failed=sum("error" in trial.user_attrs for trial in trials),
+            best=None if best is None else best.user_attrs["measures"]["score"],
         )
 
 

@@ -119,6 +119,8 @@ class Space(Value):
     def first(self, student: dspy.Module) -> list[dict[str, Any]]:
         """Return the choices to try before any others: the student as it is, then each of the user's own options.
 
+        The search lays each option over the best candidate of that moment.
+
         Args:
             student: tells the present settings.
         """

@@ -14,7 +14,7 @@ from rnnprog.lm.directives import read_directives
 from rnnprog.lm.editing import as_edits, asks_for_edits, without_numbers
 from rnnprog.lm.learning import Lesson, flatten_outcomes, learn
 from rnnprog.lm.notes import Notes, read_notes
-from rnnprog.lm.playbooks import curate, tags
+from rnnprog.lm.playbooks import cited, curate, tags
 from rnnprog.lm.predicting import Predictor
 from rnnprog.lm.prompts import OutputField, Prompt, phase_of
 from rnnprog.lm.statements import Condition, Rule, read_statement
@@ -24,6 +24,7 @@ from rnnprog.memory import neutralise
 __all__ = ["answer"]
 
 _THINKING = {"reasoning", "rationale", "explanation", "thought", "thoughts"}
+_CITED = "bullet_ids"
 _NOT_SEEN = {"memory", "hint_", "history"}
 _PAST = ("history", "past", "past_steps", "examples", "cases")
 _TOO_LONG = re.compile(r"\b(?:long|longer|budget|tokens|short|shorter)\b", re.IGNORECASE)
@@ -39,7 +40,7 @@ def answer(prompt: Prompt) -> dict[str, Any]:
     """Return a value for every field that the prompt asks for."""
     phases = {
         "predictor": _predict,
-        "reflector": _reflect_on_playbook if "playbook" in prompt.inputs else _reflect,
+        "reflector": _reflect_on_playbook if "bullets" in prompt.inputs else _reflect,
         "rewriter": _rewrite,
         "summariser": _summarise,
         "curator": _curate,
@@ -74,7 +75,9 @@ def _predict(prompt: Prompt) -> dict[str, Any]:
     notes.complete()
     predictor = Predictor(notes, flatten(_seen(prompt.inputs)), orders)
     return {
-        output.name: predictor.value(output.name, output.schema)
+        output.name: cited(told[0], _seen(prompt.inputs))
+        if output.name == _CITED
+        else predictor.value(output.name, output.schema)
         for output in prompt.outputs
         if output.name not in _THINKING
     }
@@ -152,7 +155,7 @@ def _reflect_on_playbook(prompt: Prompt) -> dict[str, Any]:
         **said,
         "lesson": said["lesson"] if said["lesson"] == _UNASKED else " ".join(rules) or said["lesson"],
         "approach": "Follow the bullets that fit the observation and helped more often than they misled.",
-        "bullet_tags": tags(prompt.inputs.get("playbook", ""), lesson.observation, lesson.truth),
+        "bullet_tags": tags(prompt.inputs["bullets"], lesson.observation, lesson.truth),
     }
 
 

@@ -14,7 +14,7 @@ from rnnprog.lm.notes import BULLET, Notes
 from rnnprog.lm.statements import Average, Rule, Statement, read_statement
 from rnnprog.lm.values import flatten, labels, number
 
-__all__ = ["curate", "rules_of", "tags"]
+__all__ = ["cited", "curate", "rules_of", "tags"]
 
 _RULES = re.compile(r"(?<=\.)\s+(?=When )")
 _MOST_ADDED = 8
@@ -30,6 +30,17 @@ def rules_of(text: str) -> list[Rule]:
     """
     said = [read_statement(sentence) for sentence in _RULES.split(text)]
     return [rule for rule in said if isinstance(rule, Rule)]
+
+
+def cited(playbook: str, observation: Mapping[str, str]) -> str:
+    """Return the ids of the bullets that an answer follows: all whose conditions hold, since all are weighed.
+
+    Example:
+        >>> cited("[clu-00001] helpful=0 harmful=2 :: When sky is grey, then tomorrow is sun.", {"sky": "grey"})
+        'clu-00001'
+    """
+    seen = flatten(observation)
+    return ", ".join(id_ for id_, _, _, said in _bullets(playbook) if isinstance(said, Rule) and _fits(said, seen))
 
 
 def tags(playbook: str, observation: Mapping[str, str], truth: Mapping[str, str]) -> list[dict[str, str]]:
