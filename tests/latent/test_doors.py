@@ -123,7 +123,7 @@ def test_commands_train_resume_and_evaluate(tmp_path: Path, monkeypatch: pytest.
     [
         (["train", "--set", "steps"], "write key=value"),
         (["train", "--set", "stepz=3"], "no such setting"),
-        (["evaluate", "--adapter", "nowhere.safetensors", "--data", "nowhere.json"], "not bundled"),
+        (["evaluate", "--adapter", "nowhere.safetensors", "--data", "nowhere.json"], "not shipped"),
     ],
 )
 def test_bad_commands_end_in_one_line(
