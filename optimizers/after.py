@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rnnprog.errors import ConfigurationError
 from rnnprog.metrics import MetricLike, get_metric, score_steps
 from rnnprog.module import RecurrentModule
-from rnnprog.run import run
+from rnnprog.running import run
 from rnnprog.statistics import Comparison, compare
 from rnnprog.trace import Sequence as StepSequence
 

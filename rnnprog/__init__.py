@@ -37,7 +37,7 @@ from rnnprog.memory import Memory, MemoryDiff
 from rnnprog.module import Asked, RecurrentModule
 from rnnprog.observer import TraceFile
 from rnnprog.recording import FailurePolicy, Recording
-from rnnprog.run import run
+from rnnprog.running import run
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema, SectionSpec
 from rnnprog.state import State
 from rnnprog.tokens import get_tokenizer

@@ -12,7 +12,7 @@ from rnnprog.errors import ConfigurationError
 from rnnprog.feedback import FeedbackSource
 from rnnprog.module import RecurrentModule
 from rnnprog.recording import Recording
-from rnnprog.run import run
+from rnnprog.running import run
 from rnnprog.signatures import TaskLike, as_task
 from rnnprog.trace import Result, Sequence, Step
 

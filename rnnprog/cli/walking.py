@@ -20,7 +20,7 @@ from rnnprog.observer import TraceFile
 from rnnprog.prompt_file import PromptFile
 from rnnprog.report import build
 from rnnprog.report.terminal import memory_panels, result_table
-from rnnprog.run import run
+from rnnprog.running import run
 from rnnprog.statistics import Comparison, compare
 from rnnprog.tasks import TaskData
 from rnnprog.trace import Result
