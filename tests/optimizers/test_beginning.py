@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.module import RecurrentModule
 from rnnprog.optimizers import Instructions, OptunaTuner, Schedule, Space
-from rnnprog.optimizers.planted import planted_sequences
 from rnnprog.optimizers.plan import RETRY, Board
+from rnnprog.optimizers.planted import planted_sequences
 from rnnprog.optimizers.workers import WORKER, Worker
 
 SEQUENCES = planted_sequences(4, steps=3)
