@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_readme_code_runs_as_written(code: str, tmp_path: Path) -> None:
     script.write_text("import dspy, rnnprog\n" + code)
     done = subprocess.run([sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, env=_env(tmp_path))
     assert done.returncode == 0, done.stderr
-    for expected in re.findall(r"#> (.*)", code):
+    for expected in re.findall(r"# > (.*)", code):
         assert expected.strip() in done.stdout
 
 
@@ -30,6 +31,22 @@ def _env(tmp_path: Path) -> dict[str, str]:
     import os
 
     return {**os.environ, "PYTHONPATH": str(ROOT), "DSPY_CACHEDIR": str(tmp_path / "cache")}
+
+
+COMMANDS = re.findall(r"^rnnprog ((?:.*\\\n)*.*)$", README, flags=re.M)
+
+
+@pytest.mark.parametrize("line", COMMANDS, ids=[line.split()[0] for line in COMMANDS])
+def test_readme_commands_and_their_flags_exist(line: str) -> None:
+    from typer.main import get_command
+
+    from rnnprog.cli.app import app
+    from rnnprog.cli.tune import app as tune
+
+    name = line.split()[0]
+    command: Any = get_command(tune) if name == "tune" else get_command(app).commands[name]  # type: ignore[attr-defined]
+    known = {flag for parameter in command.params for flag in parameter.opts}
+    assert set(re.findall(r"(?<= )--[a-z-]+", line.partition("#")[0])) <= known
 
 
 def test_readme_make_targets_exist() -> None:

@@ -79,8 +79,8 @@ class CheatsheetRS(LookingUp):
     the own answers, and the observation; the answer is given from that sheet, which is noted with the answer and then
     replaces the old one. Labels are never seen, and what the evidence says is not looked at.
 
-    A step is learned, as in all cells, when its evidence arrives or is known never to come. Under a delay of d steps a
-    sheet is therefore written from the one of d + 1 steps before, and the sheet of the step told last stands.
+    A step is learned, as in all cells, when its evidence arrives or is known never to come. Under a delay of d steps
+    (d >= 1) a sheet is therefore written from the one of d steps before, and the sheet of the step told last stands.
 
     Further differences from the original: those of ``cheatsheet``; BM25 by default in place of embeddings; if the
     curator gives no sheet the old one is used and kept, where there the raw pairs replaced it; if its call fails,

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
+from rnnprog.cli import flags
 from rnnprog.cli.models import options
 
 __all__ = ["compare_command"]
 
-_DATA = "Your own data"
-_MODEL = "Model"
-_EXAM = "Exam"
 _JUDGE = "Scoring by a judge, after the walks"
-_LIMITS = "What it may cost"
-_OUT = "Output"
 
 
 def compare_command(
@@ -28,65 +23,45 @@ def compare_command(
         Optional[str],
         typer.Option(
             help="Cells to compare, e.g. reflective,memprompt; or all; river:linear_model.PARegressor.",
-            rich_help_panel=_EXAM,
+            rich_help_panel=flags.EXAM,
         ),
     ] = None,
-    control: Annotated[
-        Optional[str], typer.Option(help="What the others are compared with [empty_memory].", rich_help_panel=_EXAM)
-    ] = None,
-    seeds: Annotated[Optional[int], typer.Option(min=1, help="Repetitions [1].", rich_help_panel=_EXAM)] = None,
+    control: flags.Control = None,
+    seeds: flags.Seeds = None,
     budget: Annotated[
-        Optional[int], typer.Option(min=1, help="Memory budget in tokens [512].", rich_help_panel=_EXAM)
+        Optional[int], typer.Option(min=1, help="Memory budget in tokens [512].", rich_help_panel=flags.EXAM)
     ] = None,
-    delay: Annotated[
-        Optional[float], typer.Option(min=0, help="How long until a label arrives [0].", rich_help_panel=_EXAM)
-    ] = None,
+    delay: flags.Delay = None,
     delay_by: Annotated[
-        Optional[str], typer.Option(help="What the delay counts: steps, time or days [steps].", rich_help_panel=_EXAM)
+        Optional[str],
+        typer.Option(help=r"What the delay counts: steps, time or days \[steps].", rich_help_panel=flags.EXAM),
     ] = None,
-    warm_start: Annotated[
-        Optional[float],
-        typer.Option(min=0, max=0.9, help="Share of the data to learn from before scoring [0].", rich_help_panel=_EXAM),
-    ] = None,
+    warm_start: flags.WarmStart = None,
     metric: Annotated[
-        Optional[str], typer.Option(help="What decides; by default the task's first.", rich_help_panel=_EXAM)
+        Optional[str], typer.Option(help="What decides; by default the task's first.", rich_help_panel=flags.EXAM)
     ] = None,
-    limit: Annotated[
-        Optional[int], typer.Option(min=1, help="Steps to walk, over all sequences.", rich_help_panel=_EXAM)
-    ] = None,
-    option: Annotated[
-        Optional[list[str]],
-        typer.Option(metavar="NAME=VALUE", help="Option of the task, e.g. n_steps=60.", rich_help_panel=_EXAM),
-    ] = None,
+    limit: flags.Limit = None,
+    option: flags.Options = None,
     cell_option: Annotated[
         Optional[list[str]],
-        typer.Option(metavar="CELL.NAME=VALUE", help="E.g. memprompt.k=3.", rich_help_panel=_EXAM),
+        typer.Option(metavar="CELL.NAME=VALUE", help="E.g. memprompt.k=3.", rich_help_panel=flags.EXAM),
     ] = None,
     config: Annotated[
-        Optional[Path], typer.Option(help="TOML file with these settings; flags go before it.", rich_help_panel=_EXAM)
+        Optional[Path],
+        typer.Option(help="TOML file with these settings; flags go before it.", rich_help_panel=flags.EXAM),
     ] = None,
     preset: Annotated[
         Optional[str],
-        typer.Option(help="Settings of a published experiment: llm-as-rnn; others go before.", rich_help_panel=_EXAM),
+        typer.Option(
+            help="Settings of a published experiment: llm-as-rnn; others go before.", rich_help_panel=flags.EXAM
+        ),
     ] = None,
-    signature: Annotated[
-        Optional[str], typer.Option(help='e.g. "rain: float -> tomorrow: str"', rich_help_panel=_DATA)
-    ] = None,
-    target: Annotated[Optional[str], typer.Option(help="next:COLUMN or COLUMN", rich_help_panel=_DATA)] = None,
-    order_by: Annotated[
-        Optional[str], typer.Option(help="Column with the order of rows.", rich_help_panel=_DATA)
-    ] = None,
-    sequence_by: Annotated[
-        Optional[str], typer.Option(help="Column that names the sequence.", rich_help_panel=_DATA)
-    ] = None,
-    lm: Annotated[
-        Optional[str],
-        typer.Option(help="embedded, openai/..., ollama_chat/..., replay:FILE [embedded]", rich_help_panel=_MODEL),
-    ] = None,
-    lm_option: Annotated[
-        Optional[list[str]],
-        typer.Option(metavar="NAME=VALUE", help="Argument of dspy.LM, e.g. temperature=0.7.", rich_help_panel=_MODEL),
-    ] = None,
+    signature: flags.Signature = None,
+    target: flags.Target = None,
+    order_by: flags.OrderBy = None,
+    sequence_by: flags.SequenceBy = None,
+    lm: flags.ExamLm = None,
+    lm_option: flags.LmOptions = None,
     judge: Annotated[
         Optional[str], typer.Option(metavar="KIND", help="match or alignment.", rich_help_panel=_JUDGE)
     ] = None,
@@ -105,45 +80,28 @@ def compare_command(
     ] = None,
     judge_truth: Annotated[
         Optional[str],
-        typer.Option(help="With top k: any of several true things, or the first [any].", rich_help_panel=_JUDGE),
+        typer.Option(help=r"With top k: any of several true things, or the first \[any].", rich_help_panel=_JUDGE),
     ] = None,
-    concurrency: Annotated[
-        Optional[int], typer.Option(min=1, help="Walks in flight [8].", rich_help_panel=_LIMITS)
-    ] = None,
-    max_calls: Annotated[
-        Optional[int], typer.Option(min=0, help="Model calls that may be paid for.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_tokens: Annotated[
-        Optional[int], typer.Option(min=0, help="Tokens that may be paid for.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_usd: Annotated[
-        Optional[float], typer.Option(min=0, help="Money that may be spent.", rich_help_panel=_LIMITS)
-    ] = None,
-    price: Annotated[
-        Optional[list[str]],
-        typer.Option(metavar="MODEL=IN,OUT", help="USD for a million tokens sent, received.", rich_help_panel=_LIMITS),
-    ] = None,
-    only_estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say what it would cost, and stop.", rich_help_panel=_LIMITS)
-    ] = False,
-    out: Annotated[
-        Optional[Path], typer.Option(help="Folder; an exam found there goes on.", rich_help_panel=_OUT)
-    ] = None,
+    concurrency: flags.Concurrency = None,
+    max_calls: flags.MaxCalls = None,
+    max_tokens: flags.MaxTokens = None,
+    max_usd: flags.MaxUsd = None,
+    price: flags.Prices = None,
+    only_estimate: flags.OnlyEstimate = False,
+    out: flags.ExamFolder = None,
     prompts: Annotated[
-        Optional[bool], typer.Option("--prompts", help="Keep every prompt for the page.", rich_help_panel=_OUT)
+        Optional[bool], typer.Option("--prompts", help="Keep every prompt for the page.", rich_help_panel=flags.OUT)
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.", rich_help_panel=_OUT)
-    ] = False,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Walk several cells over the same data with the same model and budget, and say what memory gained and cost."""
-    from rnnprog.cli.examining import Sitting, by_cell
+    from rnnprog.cli.examining import by_cell, examine
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     given = {**options(option or [], "--option"), **{name: value for name, value in columns.items() if value}}
-    flags: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "task": task,
-        "cells": None if cells is None else [name.strip() for name in cells.split(",") if name.strip()],
+        "cells": flags.names(cells),
         "control": control,
         "seeds": seeds,
         "budget": budget,
@@ -173,9 +131,5 @@ def compare_command(
             "truth": judge_truth,
         },
     }
-    sitting = Sitting(flags, config, out, quiet=as_json)
-    told = sitting.estimate()
-    if not only_estimate:
-        raise typer.Exit(sitting.walk())
-    if as_json:
-        typer.echo(json.dumps(told))
+    if code := examine(settings, config, out, only_estimate=only_estimate, as_json=as_json):
+        raise typer.Exit(code)

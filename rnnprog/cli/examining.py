@@ -37,7 +37,7 @@ from rnnprog.evaluate import (
 from rnnprog.exam_result import ExamResult, write_exam
 from rnnprog.report.build import build
 
-__all__ = ["Sitting", "by_cell", "swept"]
+__all__ = ["Sitting", "by_cell", "examine", "swept"]
 
 EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
@@ -159,6 +159,19 @@ class Sitting:
                 gate=gate,
                 listeners=[] if status is None else [Counted(status, judge.lm.model)],
             )
+
+
+def examine(
+    flags: Mapping[str, Any], config: Path | None, out: Path | None, *, only_estimate: bool, as_json: bool
+) -> int:
+    """Say what an exam will cost and, unless only that is wanted, sit it; returns the exit code."""
+    sitting = Sitting(flags, config, out, quiet=as_json)
+    told = sitting.estimate()
+    if not only_estimate:
+        return sitting.walk()
+    if as_json:
+        print(json.dumps(told))
+    return 0
 
 
 def _settings(given: object) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def report_command(
     source: Annotated[
         Path, typer.Argument(help="A result.json, the folder of an exam or of rnnprog latent table, or a trace.jsonl.")
     ],
-    out: Annotated[Optional[Path], typer.Option(help="Where the page goes [page.html beside the source].")] = None,
+    out: Annotated[Optional[Path], typer.Option(help=r"Where the page goes \[page.html beside the source].")] = None,
     figures: Annotated[Optional[Path], typer.Option(help="Folder for figures, as SVG and PNG.")] = None,
     tables: Annotated[Optional[Dress], typer.Option(help="Print the tables in Markdown or LaTeX.")] = None,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from rnnprog.cli import flags
 from rnnprog.cli.models import EMBEDDED, model, options
 
 if TYPE_CHECKING:
@@ -16,30 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["run_command"]
 
-_DATA = "Your own data"
-_MODEL = "Model"
 _WALK = "Walk"
-_OUT = "Output"
 
 
 def run_command(
     data: Annotated[str, typer.Argument(help="A task (weather, sp500, regimes, ...) or a CSV, JSONL or Parquet file.")],
-    signature: Annotated[
-        Optional[str], typer.Option(help='e.g. "rain: float -> tomorrow: str"', rich_help_panel=_DATA)
-    ] = None,
-    target: Annotated[Optional[str], typer.Option(help="next:COLUMN or COLUMN", rich_help_panel=_DATA)] = None,
-    order_by: Annotated[
-        Optional[str], typer.Option(help="Column with the order of rows.", rich_help_panel=_DATA)
-    ] = None,
-    sequence_by: Annotated[
-        Optional[str], typer.Option(help="Column that names the sequence.", rich_help_panel=_DATA)
-    ] = None,
+    signature: flags.Signature = None,
+    target: flags.Target = None,
+    order_by: flags.OrderBy = None,
+    sequence_by: flags.SequenceBy = None,
     option: Annotated[
         Optional[list[str]],
         typer.Option(
             metavar="NAME=VALUE",
             help="Option of the task, e.g. target=temp_max; of a file: sort=true, missing=skip, encoding=...",
-            rich_help_panel=_DATA,
+            rich_help_panel=flags.DATA,
         ),
     ] = None,
     limit: Annotated[
@@ -54,29 +46,18 @@ def run_command(
         bool, typer.Option("--control", help="Also walk the same prompt with an empty memory.", rich_help_panel=_WALK)
     ] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="Sequences in flight.", rich_help_panel=_WALK)] = 8,
-    lm: Annotated[
-        str, typer.Option(help="embedded, openai/..., ollama_chat/..., replay:FILE", rich_help_panel=_MODEL)
-    ] = EMBEDDED,
-    lm_option: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Argument of dspy.LM, e.g. api_base=http://localhost:8000/v1.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    lm: flags.Lm = EMBEDDED,
+    lm_option: flags.LmOptions = None,
     record: Annotated[
-        Optional[Path], typer.Option(help="Record every model call into this file.", rich_help_panel=_MODEL)
+        Optional[Path], typer.Option(help="Record every model call into this file.", rich_help_panel=flags.MODEL)
     ] = None,
     out: Annotated[
-        Optional[Path], typer.Option(help="Folder for trace.jsonl and page.html.", rich_help_panel=_OUT)
+        Optional[Path], typer.Option(help="Folder for trace.jsonl and page.html.", rich_help_panel=flags.OUT)
     ] = None,
     prompts: Annotated[
-        bool, typer.Option("--prompts", help="Keep every prompt, for the page; needs --out.", rich_help_panel=_OUT)
+        bool, typer.Option("--prompts", help="Keep every prompt, for the page; needs --out.", rich_help_panel=flags.OUT)
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.", rich_help_panel=_OUT)
-    ] = False,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Walk a program over a task or over your own file: predict, learn from each outcome, keep a readable trace."""
     from rnnprog.cli.walking import CONTROL, Walker

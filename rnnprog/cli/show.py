@@ -41,7 +41,7 @@ def show_command(
         console.print(step_panel(walk, step))
         return
     console.print(walk_table(walk, first, last))
-    console.print(memory_panels(walk))
+    console.print(memory_panels(walk, named=len(traces) > 1))
     if len(traces) > 1:
         console.print(
             f"{len(traces)} sequences: {', '.join(traces)}; choose with --sequence", style="dim", markup=False

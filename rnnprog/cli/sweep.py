@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
+from rnnprog.cli import flags
 from rnnprog.cli.models import options
 
 __all__ = ["sweep_command"]
@@ -15,45 +15,48 @@ __all__ = ["sweep_command"]
 
 def sweep_command(
     task: Annotated[Optional[str], typer.Argument(help="A task (weather, sp500, regimes, ...) or a file.")] = None,
-    memory_budget: Annotated[str, typer.Option(help="Budgets in tokens.")] = "128,256,512,1024,2048",
-    cells: Annotated[Optional[str], typer.Option(help="Cells to walk at each budget [reflective].")] = None,
-    control: Annotated[Optional[str], typer.Option(help="What the others are compared with [empty_memory].")] = None,
-    seeds: Annotated[Optional[int], typer.Option(min=1, help="Repetitions [1].")] = None,
-    delay: Annotated[Optional[float], typer.Option(min=0, help="Steps until a label arrives [0].")] = None,
-    warm_start: Annotated[
-        Optional[float], typer.Option(min=0, max=0.9, help="Share of the data to learn from before scoring [0].")
+    memory_budget: Annotated[
+        str, typer.Option(help="Budgets in tokens.", rich_help_panel=flags.EXAM)
+    ] = "128,256,512,1024,2048",
+    cells: Annotated[
+        Optional[str], typer.Option(help=r"Cells to walk at each budget \[reflective].", rich_help_panel=flags.EXAM)
     ] = None,
-    limit: Annotated[Optional[int], typer.Option(min=1, help="Steps to walk, over all sequences.")] = None,
-    option: Annotated[
-        Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Option of the task, e.g. n_steps=60.")
+    control: flags.Control = None,
+    seeds: flags.Seeds = None,
+    delay: flags.Delay = None,
+    warm_start: flags.WarmStart = None,
+    limit: flags.Limit = None,
+    option: flags.Options = None,
+    signature: Annotated[
+        Optional[str], typer.Option(help="For a file: what its rows ask.", rich_help_panel=flags.DATA)
     ] = None,
-    signature: Annotated[Optional[str], typer.Option(help="For a file: what its rows ask.")] = None,
-    lm: Annotated[Optional[str], typer.Option(help="embedded, openai/..., replay:FILE [embedded]")] = None,
-    lm_option: Annotated[Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Argument of dspy.LM.")] = None,
-    concurrency: Annotated[Optional[int], typer.Option(min=1, help="Walks in flight [8].")] = None,
-    max_calls: Annotated[Optional[int], typer.Option(min=0, help="Model calls that may be paid for.")] = None,
-    max_tokens: Annotated[Optional[int], typer.Option(min=0, help="Tokens that may be paid for.")] = None,
-    max_usd: Annotated[Optional[float], typer.Option(min=0, help="Money that may be spent.")] = None,
-    price: Annotated[
-        Optional[list[str]], typer.Option(metavar="MODEL=IN,OUT", help="USD for a million tokens sent, received.")
+    lm: flags.ExamLm = None,
+    lm_option: flags.LmOptions = None,
+    concurrency: flags.Concurrency = None,
+    max_calls: flags.MaxCalls = None,
+    max_tokens: flags.MaxTokens = None,
+    max_usd: flags.MaxUsd = None,
+    price: flags.Prices = None,
+    only_estimate: flags.OnlyEstimate = False,
+    config: Annotated[
+        Optional[Path],
+        typer.Option(help="TOML file with further settings, as for compare.", rich_help_panel=flags.EXAM),
     ] = None,
-    only_estimate: Annotated[bool, typer.Option("--estimate", help="Say what it would cost, and stop.")] = False,
-    config: Annotated[Optional[Path], typer.Option(help="TOML file with further settings, as for compare.")] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder; an exam found there goes on.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    out: flags.ExamFolder = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Walk cells at several memory budgets over the same data: how much memory is worth its tokens?"""
-    from rnnprog.cli.examining import Sitting
+    from rnnprog.cli.examining import examine
     from rnnprog.errors import ConfigurationError
 
     try:
         budgets = [int(text) for text in memory_budget.split(",") if text.strip()]
     except ValueError as error:
         raise ConfigurationError(f"--memory-budget {memory_budget!r} is not a list such as 128,256,512") from error
-    flags: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "task": task,
         "memory_budgets": list(dict.fromkeys(budgets)),
-        "cells": None if cells is None else [name.strip() for name in cells.split(",") if name.strip()],
+        "cells": flags.names(cells),
         "control": control,
         "seeds": seeds,
         "delay": delay,
@@ -69,9 +72,5 @@ def sweep_command(
         "max_usd": max_usd,
         "prices": options(price or [], "--price") or None,
     }
-    sitting = Sitting(flags, config, out, quiet=as_json)
-    told = sitting.estimate()
-    if not only_estimate:
-        raise typer.Exit(sitting.walk())
-    if as_json:
-        typer.echo(json.dumps(told))
+    if code := examine(settings, config, out, only_estimate=only_estimate, as_json=as_json):
+        raise typer.Exit(code)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from rnnprog.cli import flags
 from rnnprog.cli.models import EMBEDDED, model, options
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, help="Search for better prompts and memory settings.")
 
-_SEARCH, _LIMITS, _STORE, _MODEL = "Search", "Limits", "Storage", "Model"
+_SEARCH, _LIMITS, _STORE = "Search", "Limits", "Storage"
 _ENOUGH = 12  # sequences; a task with fewer is cut into windows
 _SHARES = (0.2, 0.3)  # for writing prompts, for judging them; the rest is held out, for an answer that can be trusted
 
@@ -77,15 +78,13 @@ def tune(
         bool,
         typer.Option("--report", help="Write the page of the search as it stands, and stop.", rich_help_panel=_STORE),
     ] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="Sequences in flight.", rich_help_panel=_MODEL)] = 8,
-    lm: Annotated[str, typer.Option(help="embedded, openai/..., ...", rich_help_panel=_MODEL)] = EMBEDDED,
-    lm_option: Annotated[
-        Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Argument of dspy.LM.", rich_help_panel=_MODEL)
-    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Sequences in flight.", rich_help_panel=flags.MODEL)] = 8,
+    lm: flags.Lm = EMBEDDED,
+    lm_option: flags.LmOptions = None,
     prompt_lm: Annotated[
-        Optional[str], typer.Option(help="Model that writes prompts; by default the same.", rich_help_panel=_MODEL)
+        Optional[str], typer.Option(help="Model that writes prompts; by default the same.", rich_help_panel=flags.MODEL)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: flags.AsJson = False,
     worker: Annotated[bool, typer.Option("--worker", hidden=True)] = False,
 ) -> None:
     """Tune the prompts of a recurrent program on a task; run the same command again to go on where it stopped."""

@@ -92,7 +92,7 @@ class Walker:
         if embedded:
             self.console.print(_STAND_IN, style="yellow")
         if main.traces and isinstance(main.traces[0].initial, dict):
-            self.console.print(memory_panels(main.traces[0]))
+            self.console.print(memory_panels(main.traces[0], named=len(main.traces) > 1))
         self.console.print(result_table(arms, self.metric, floors))
         for sequence, error in errors.items():
             self.console.print(f"sequence {sequence} ended early: {error}", style="red", markup=False)

@@ -94,7 +94,7 @@ def evaluate(
     device: Device = "cpu",
     dtype: Dtype = "float32",
 ) -> None:
-    """Examine trained adapters with all controls; writes exams, a picture and an HTML section."""
+    """Examine trained adapters with all controls; writes exams and a picture."""
     with _explained():
         from rnnprog.latent import workbench
         from rnnprog.latent.screen import show

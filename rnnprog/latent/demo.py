@@ -11,7 +11,6 @@ from rnnprog.latent.checkpoint import save_adapter
 from rnnprog.latent.examination import Examination
 from rnnprog.latent.laboratory import Laboratory, Sizes
 from rnnprog.latent.plot import forgetting, save
-from rnnprog.latent.report_section import report_section
 from rnnprog.latent.spec import MethodSpec, method
 from rnnprog.latent.synthetic import World
 from rnnprog.latent.tiny import TinyRecipe, cached
@@ -81,6 +80,5 @@ def demo(folder: Path, plan: DemoPlan | None = None, progress: Progress = lambda
         forgetting(exams, edges, title="Forgetting curve and its control (tiny T5, made-up conversations)"),
         folder / "forgetting.png",
     )
-    (folder / "section.html").write_text(report_section(exams, edges))
-    say(f"done: {folder / 'forgetting.png'}, {folder / 'section.html'}")
+    say(f"done: {folder / 'forgetting.png'}")
     return exams

@@ -1,8 +1,7 @@
-"""Pictures of the exam: forgetting curves with their control, for the screen, the docs and the report."""
+"""Pictures of the exam: forgetting curves with their control, for the screen and the docs."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,35 +41,6 @@ def forgetting(exams: Sequence[Examination], edges: Sequence[int], *, title: str
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=10)
     return figure
-
-
-def knowledge(exams: Sequence[Examination], *, title: str = "") -> Any:
-    """A figure: what is known after each session (K_s)."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.2, 3.4), dpi=130, layout="constrained")
-    axes = figure.subplots()
-    for number, exam in enumerate(exams):
-        values = [100 * value for value in exam.knowledge]
-        label = f"{exam.method}, {exam.capacity} rows (growth {100 * exam.delta_k:+.1f})"
-        axes.plot(range(1, len(values) + 1), values, marker="o", color=_COLOURS[number % len(_COLOURS)], label=label)
-    axes.set_xlabel("sessions written")
-    axes.set_ylabel("answer F1, percent")
-    axes.set_xticks(range(1, 1 + max(len(exam.knowledge) for exam in exams)))
-    axes.set_ylim(0, 100)
-    axes.grid(axis="y", alpha=0.3)
-    figure.legend(fontsize=8, frameon=False, loc="outside right upper")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(title, fontsize=10)
-    return figure
-
-
-def as_svg(figure: Any) -> str:
-    """The figure as one inline SVG element."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
 
 
 def save(figure: Any, path: Path) -> Path:

@@ -18,7 +18,6 @@ from rnnprog.latent.examination import Examination, pooled, verdict
 from rnnprog.latent.findings import findings
 from rnnprog.latent.laboratory import Laboratory, Sizes
 from rnnprog.latent.plot import forgetting, save
-from rnnprog.latent.report_section import report_section
 from rnnprog.latent.spec import METHODS, Form, MethodSpec, method
 from rnnprog.latent.synthetic import World
 from rnnprog.latent.table_text import fill, page
@@ -194,8 +193,9 @@ def _run(job: TableJob, cell: Cell, laboratory: Laboratory, progress: Progress) 
 
 
 def publish(job: TableJob, results: Results, docs: Path | None = None) -> str:
-    """Write ``table.json``, ``table.md``, ``forgetting.png`` and ``section.html``; with ``docs`` also that document's
-    marked tables, the JSON and the picture beside it. What is not finished is named there. Returns the Markdown.
+    """Write ``table.json``, ``table.md`` and ``forgetting.png``; with ``docs`` also that document's marked tables, the
+    JSON and the picture beside it. What is not finished is named there. ``rnnprog report`` shows ``table.json`` as a
+    page. Returns the Markdown.
     """
     edges = tuple(json.loads(job.facts["edges"]))
     facts = {**job.facts, "steps": str(job.plan.steps), "unfinished": _unfinished(job, results)}
@@ -204,7 +204,6 @@ def publish(job: TableJob, results: Results, docs: Path | None = None) -> str:
     text = page(table)
     (job.folder / "table.md").write_text(f"{text}\n")
     picture = save(_picture(results, edges), job.folder / "forgetting.png")
-    (job.folder / "section.html").write_text(report_section([exam for _, exam in results], edges))
     if docs is not None:
         fill(docs, table)
         shutil.copyfile(picture, docs.with_name("latent-forgetting.png"))

@@ -15,7 +15,6 @@ from rnnprog.latent.laboratory import Laboratory
 from rnnprog.latent.locomo import published_split, read_locomo
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.plot import forgetting, save
-from rnnprog.latent.report_section import report_section
 from rnnprog.latent.scores import PAPER_EDGES
 from rnnprog.latent.spec import MethodSpec, method
 from rnnprog.latent.synthetic import World
@@ -78,7 +77,7 @@ def train_adapter(
 
 
 def examine_adapters(where: Bench, adapters: Sequence[Path], folder: Path) -> list[Examination]:
-    """Examine stored adapters; writes one JSON for each, one picture and one HTML section."""
+    """Examine stored adapters; writes one JSON for each and one picture."""
     laboratory, exams = where.laboratory, []
     for path in adapters:
         _, about = read_tensors(path)
@@ -89,5 +88,4 @@ def examine_adapters(where: Bench, adapters: Sequence[Path], folder: Path) -> li
         exams.append(exam)
     folder.mkdir(parents=True, exist_ok=True)
     save(forgetting([exam.answerable for exam in exams], where.edges), folder / "forgetting.png")
-    (folder / "section.html").write_text(report_section(exams, where.edges))
     return exams

@@ -86,12 +86,18 @@ def step_panel(trace: Trace, t: int) -> Panel:
     return Panel(Group(*parts), title=Text(f"{trace.sequence}, step {t}"), title_align="left")
 
 
-def memory_panels(trace: Trace) -> RenderableType:
-    """Return the memory before the first step and after the last, side by side; new is green, gone is red."""
+def memory_panels(trace: Trace, *, named: bool = False) -> RenderableType:
+    """Return the memory before the first step and after the last, side by side; new is green, gone is red.
+
+    Args:
+        trace: the walk.
+        named: say which sequence it is; for a walk that is one of several.
+    """
     before, after = carry_lines(trace.initial), carry_lines(trace.carry_after())
+    of = f" of {trace.sequence}" if named else ""
     panels = [
-        Panel(diff_text(before, before), title="memory before", title_align="left"),
-        Panel(diff_text(before, after), title="memory after", title_align="left"),
+        Panel(diff_text(before, lines), title=Text(f"memory{of} {when}"), title_align="left")
+        for when, lines in (("before", before), ("after", after))
     ]
     return SideBySide(panels, equal=True, expand=True)
 

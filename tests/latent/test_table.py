@@ -20,7 +20,6 @@ from rnnprog.latent.examination import Examination
 from rnnprog.latent.figures import chance_of, fall_of, growth_of, mean_of, times_of
 from rnnprog.latent.findings import Findings, findings
 from rnnprog.latent.laboratory import Laboratory, Sizes
-from rnnprog.latent.report_section import report_section
 from rnnprog.latent.synthetic import World
 from rnnprog.latent.table import Cell, Results, TableJob, TablePlan, cells, publish, run_table, tiny_spec
 from rnnprog.latent.table_text import filled, rows_of
@@ -275,12 +274,6 @@ def test_publishing_writes_every_view(laboratory: Laboratory, tmp_path: Path) ->
     assert document.read_text() == filled(DOCUMENT, table)
     assert [row.seeds for row in table.rows] == [(0, 1)] * 4
     assert (tmp_path / "latent-forgetting.png").stat().st_size > 5000
-    assert (tmp_path / "table" / "section.html").read_text().startswith("<section")
-
-
-def test_the_section_pools_the_seeds_in_whatever_order() -> None:
-    exams = [made_up(0.5, 0.5, 0.1, seed=seed, rows=rows) for seed in range(2) for rows in (8, 80)]
-    assert report_section(exams, EDGES).count("<strong>") == 2
 
 
 def test_the_command_goes_on_and_names_what_is_unfinished(

@@ -46,6 +46,8 @@ def test_memory_before_and_after(small_trace: Trace) -> None:
     text = shown(memory_panels(small_trace))
     assert "+ b" in text
     assert "+ c" in text
+    assert "memory before" in text
+    assert f"memory of {small_trace.sequence} after" in shown(memory_panels(small_trace, named=True))
 
 
 def test_styles_of_a_diff() -> None:
