@@ -107,7 +107,7 @@ class OptunaTuner(Teleprompter):
         self.proposer: Proposer | None = chosen["proposer"]
         self.prompt_model: dspy.LM | None = chosen["prompt_model"]
         self.models: Mapping[str, dspy.LM] = chosen["models"]
-        self.on_progress: Callable[[Progress], None] = chosen["on_progress"]
+        self.on_progress: Callable[[Progress], None] | None = chosen["on_progress"]
 
     def compile(
         self,
@@ -233,10 +233,6 @@ class OptunaTuner(Teleprompter):
             )
 
 
-def _no_progress(_progress: Progress) -> None:
-    pass
-
-
 _OPTIONS: dict[str, Any] = {
     "folder": "",
     "sampler": None,
@@ -244,7 +240,7 @@ _OPTIONS: dict[str, Any] = {
     "proposer": None,
     "prompt_model": None,
     "models": {},
-    "on_progress": _no_progress,
+    "on_progress": None,
 }
 
 

@@ -102,7 +102,7 @@ class Search:
     sampler: SamplerLike = None
     models: Mapping[str, dspy.LM] = field(default_factory=dict)
     folder: Path | None = None
-    on_progress: Callable[[Progress], None] = lambda _progress: None
+    on_progress: Callable[[Progress], None] | None = None
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     stopped: str = ""
     _failures: int = 0
@@ -296,6 +296,8 @@ class Search:
         return Candidate() if trial is None else Candidate.model_validate(trial.system_attrs[CANDIDATE])
 
     def _progress(self, doing: str, every: float = 0.0) -> None:
+        if self.on_progress is None:
+            return
         now = time.monotonic()
         if self._shown is None or now - self._shown[0] >= every:
             self._shown = now, self._look()
