@@ -5,8 +5,10 @@ the same steps with bare Predicts in a hand loop: once all 320 sequences at once
 it is used to compare programs. With ``--long`` instead four sequences that take longer than its limit of 120 s, after
 which it hands a sequence to a second thread and pays for it twice.
 
-Targets: at most 1.05x the best of ``dspy.Evaluate``, at most 1.1x the ideal. The part after the walks (figures,
-intervals, tests) is printed apart.
+Targets: at most 1.05x the best of ``dspy.Evaluate``, at most 1.1x the ideal. The two alternate and the best of each
+counts, as a machine shared with others is at times half as fast. The ideal knows no processor: whatever walks in one
+process, 64 calls of 100 ms stay in flight only below 1.56 ms of processor time a call, so that is printed too. The part
+after the walks (figures, intervals, tests) is printed apart.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from rnnprog.tasks import TaskData, make_task
 from rnnprog.trace import Sequence
 
 ARMS, SEQUENCES, STEPS, THREADS, LATENCY = 10, 32, 10, 64, 0.1
+ROUNDS = 2
 
 
 class CountingEngine(FixedEngine):
@@ -131,14 +134,24 @@ def main() -> None:
     if "--long" in sys.argv:
         return stragglers()
     ideal = ARMS * SEQUENCES * STEPS * 3 * LATENCY / THREADS
-    walked, whole, calls = ours(ARMS, SEQUENCES, STEPS, LATENCY)
-    best, best_calls = theirs([ARMS * SEQUENCES], STEPS, LATENCY)
+    walks, bests = [], []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        walked, whole, calls = ours(ARMS, SEQUENCES, STEPS, LATENCY)
+        spent = time.process_time() - start
+        best, best_calls = theirs([ARMS * SEQUENCES], STEPS, LATENCY)
+        assert calls == best_calls == ARMS * SEQUENCES * STEPS * 3
+        walks.append(walked)
+        bests.append(best)
+        print(
+            f"examine: {walked:.1f} s for {calls:,} calls, {1e3 * spent / calls:.2f} ms of processor time a call; ",
+            end="",
+        )
+        print(f"{whole - walked:.1f} s of figures and tests after the walks; dspy.Evaluate: {best:.1f} s")
     by_arm, _ = theirs([SEQUENCES] * ARMS, STEPS, LATENCY)
-    assert calls == best_calls == ARMS * SEQUENCES * STEPS * 3
-    print(f"examine: {walked:.1f} s for {calls:,} calls; {whole - walked:.1f} s of figures and tests after the walks")
-    print(f"dspy.Evaluate, all arms at once / ideal: {best / ideal:.3f}x; arm by arm: {by_arm / ideal:.3f}x")
-    verdict("exam, walks / ideal", walked / ideal, 1.1)
-    verdict("exam, walks / dspy.Evaluate at its best", walked / best, 1.05)
+    print(f"dspy.Evaluate, all arms at once / ideal: {min(bests) / ideal:.3f}x; arm by arm: {by_arm / ideal:.3f}x")
+    verdict("exam, walks / ideal", min(walks) / ideal, 1.1)
+    verdict("exam, walks / dspy.Evaluate at its best", min(walks) / min(bests), 1.05)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 
 import dspy
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.errors import RnnprogError
@@ -143,7 +144,10 @@ class Search:
 
     def _one(self) -> None:
         trial = self.study.ask()
-        trial.set_user_attr(WORKER, self.board.worker.id)
+        try:
+            trial.set_user_attr(WORKER, self.board.worker.id)
+        except UpdateFinishedTrialError:
+            return  # it took so long to sign that another worker queued the trial again
         candidate = Candidate()
         try:
             trials = self.board.trials()

@@ -7,12 +7,11 @@ steps takes longer than that as a matter of course. This one runs each job once.
 from __future__ import annotations
 
 import contextvars
-import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import dspy
@@ -116,10 +115,6 @@ class _Batch:
         self._stop = threading.Event()
 
     def run(self, jobs: Sequence[Job], concurrency: int) -> bool:
-        with _loaded_left_alone():
-            return self._run(jobs, concurrency)
-
-    def _run(self, jobs: Sequence[Job], concurrency: int) -> bool:
         pool = ThreadPoolExecutor(max_workers=min(concurrency, max(1, len(jobs))), thread_name_prefix="rnnprog")
         futures = [pool.submit(job.context.run, self._work, job) for job in jobs]
         try:
@@ -136,11 +131,17 @@ class _Batch:
         return self._stop.is_set()
 
     def _wait(self, futures: list[Future[None]]) -> None:
-        left = set(futures)
+        ended: SimpleQueue[Future[None]] = SimpleQueue()  # asking all futures each time takes time from the walks
+        for future in futures:
+            future.add_done_callback(ended.put)
+        left = len(futures)
         while left:
-            done, left = wait(left, timeout=_POLL, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
+            try:
+                future = ended.get(timeout=_POLL)
+            except Empty:
+                continue
+            future.result()
+            left -= 1
 
     def _halt(self, futures: list[Future[None]]) -> None:
         self._stop.set()
@@ -190,16 +191,3 @@ def _kept() -> dict[str, Any]:
     if settings.trace is main_thread_config["trace"]:  # not one that somebody opened in order to read it
         kept["max_trace_size"] = min(settings.max_trace_size, _KEPT)
     return kept
-
-
-@contextmanager
-def _loaded_left_alone() -> Iterator[None]:
-    """Keep what was loaded before out of full garbage collections: each stops all walks, for a tenth of a second."""
-    if gc.get_freeze_count():  # somebody else sees to it
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

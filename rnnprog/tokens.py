@@ -78,7 +78,7 @@ class BytePairTokenizer:
         lines = text.split("\n")
         if len(lines) > 1 and len(text) < _LONG and all(line[:2] in _LINE_STARTS for line in lines):
             name, last = self._name, lines.pop()
-            return sum([_count_line(name, line) for line in lines]) + len(_encoding(name).encode_ordinary(last))
+            return sum([_count_line(name, f"{line}\n") for line in lines]) + _count_line(name, last)
         return len(_encoding(self._name).encode_ordinary(text))
 
 
@@ -136,7 +136,7 @@ def _by_name(name: str) -> Tokenizer:
 
 @lru_cache(maxsize=16384)
 def _count_line(name: str, line: str) -> int:
-    return len(_encoding(name).encode_ordinary(line + "\n"))
+    return len(_encoding(name).encode_ordinary(line))
 
 
 @lru_cache(maxsize=8)
