@@ -1,4 +1,4 @@
-"""ACE: a playbook that grows by itemised edits, as shipped (``ace_repo``) and as described in full (``ace_full``)."""
+"""ACE: a playbook that grows by itemised edits; what both forms share, and the form that is shipped (``ace_repo``)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import dspy
 from pydantic import Field, JsonValue
 
 from rnnprog.attempt import attempt
-from rnnprog.cells.ace_asking import Addition, BulletTag, CurateAdditions, CurateEdits, Edit, ReflectOnPlaybook
+from rnnprog.cells.ace_asking import Addition, BulletTag, CurateAdditions, ReflectOnPlaybook
 from rnnprog.cells.base import Answer, Experience, Learned
 from rnnprog.cells.playbook import SECTIONS, Mark, Playbook
-from rnnprog.cells.playbook_upkeep import merge_twins, prune, trim
 from rnnprog.cells.remembering import MemorySettings, Remembering, guide, settled
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import ConfigurationError
@@ -21,7 +20,7 @@ from rnnprog.memory import well_formed
 from rnnprog.signatures import TaskLike, as_text
 from rnnprog.trace import Fields, Verdict
 
-__all__ = ["AceFull", "AceFullSettings", "AceRepo", "AceRepoSettings"]
+__all__ = ["Ace", "AceRepo", "AceRepoSettings", "AceSettings", "Edited", "repaired"]
 
 CITED = "bullet_ids"
 CITED_ABOUT = "ids of the bullets that your answer follows, as they stand in brackets, comma-separated; may be empty"
@@ -53,19 +52,6 @@ class AceRepoSettings(AceSettings):
     Attributes:
         budget: only told to the curator, as in the original; half of ``context_budget`` is the wall.
     """
-
-
-class AceFullSettings(AceSettings):
-    """Settings of ACE in full; saved with the program.
-
-    Attributes:
-        budget: most tokens that the playbook may take after any step.
-        prune_margin: a bullet that was harmful this many times more than helpful goes.
-        alike: share of words in which two bullets must agree to be joined.
-    """
-
-    prune_margin: int = Field(default=3, ge=1)
-    alike: float = Field(default=1.0, gt=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -233,82 +219,12 @@ class AceRepo(Ace):
                 book = more
             else:
                 refused.append((more.bullets[-1].section, more.bullets[-1].text))
-        verdicts = (_repaired("context", f"refused {len(refused)} bullets: no room in a prompt"),) if refused else ()
+        verdicts = (repaired("context", f"refused {len(refused)} bullets: no room in a prompt"),) if refused else ()
         return Edited(book, verdicts, tuple(refused))
 
 
-class AceFull(Ace):
-    """ACE in full (arXiv 2510.04618): bullets are added, updated, removed, pruned, joined, and held within the budget.
-
-    Three calls a step, right or wrong: ``predictor``, ``reflector``, ``curator``; one where no evidence comes. Labels
-    are seen by the reflector once they have arrived. What the paper describes and the original leaves to do is done by
-    code: a bullet that was harmful ``prune_margin`` times more than helpful goes; bullets of the same words become
-    one, with counts added up; over the budget whole bullets go, those that helped least first, new ones last.
-
-    Differences from the original: those of ``ace_repo``, but for the wall; twins are found by their words, without a
-    model call or embeddings.
-
-    Args:
-        task: signature string, class or :class:`~rnnprog.signatures.Task`.
-        settings: all settings as one value.
-        **changes: single settings by name, e.g. ``budget=1024``.
-
-    Raises:
-        ConfigurationError: an unusable task or setting.
-
-    Example:
-        >>> AceFull("rain: float -> tomorrow", budget=256).describe()["settings"]["budget"]
-        256
-    """
-
-    name = "ace_full"
-    curates = CurateEdits
-
-    def __init__(self, task: TaskLike, *, settings: AceFullSettings | None = None, **changes: Any) -> None:
-        super().__init__(task, settled(AceFullSettings, settings, changes))
-
-    def wall(self) -> int:
-        """Return the budget."""
-        return int(self.settings.value.budget)
-
-    def edited(self, book: Playbook, operations: list[Edit]) -> Edited:
-        """Return the playbook after edits, pruning, joining and the budget."""
-        settings, ruler, verdicts = self.settings.value, self.tokenizer, list[Verdict]()
-        first = book.last
-        lost: list[tuple[str, str]] = []
-        unknown = [o.bullet for o in operations if o.type != "ADD" and book.find(o.bullet) is None]
-        if unknown:
-            verdicts.append(_repaired("operations", f"no bullets {unknown[:5]} to edit"))
-        for operation in operations:
-            book = _applied(book, operation)
-        fresh = {bullet.id for bullet in book.bullets if bullet.number > first}
-        large = [b.id for b in book.bullets if ruler.count(b.render()) > settings.budget]
-        for check, smaller in (
-            ("budget", lambda b: b.without(large)),
-            ("prune", lambda b: prune(b, settings.prune_margin)),
-            ("twins", lambda b: merge_twins(b, settings.alike)),
-            ("budget", lambda b: trim(b, settings.budget, ruler, fresh)),
-        ):
-            less = smaller(book)
-            gone = [bullet for bullet in book.bullets if less.find(bullet.id) is None]
-            if gone:
-                verdicts.append(
-                    _repaired(check, f"took out {', '.join(bullet.id for bullet in gone[:5])} ({len(gone)})")
-                )
-                lost += [(bullet.section, bullet.text) for bullet in gone]
-            book = less
-        return Edited(book, tuple(verdicts), tuple(lost))
-
-
-def _applied(book: Playbook, operation: Edit) -> Playbook:
-    if operation.type == "ADD":
-        return book.add(operation.section, operation.content)
-    if operation.type == "UPDATE":
-        return book.revise(operation.bullet, operation.content)
-    return book.without([operation.bullet])
-
-
-def _repaired(check: str, reason: str) -> Verdict:
+def repaired(check: str, reason: str) -> Verdict:
+    """Return the verdict that says what code took out or refused."""
     return Verdict(check=check, decision="repaired", reason=well_formed(reason[:500]))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import dspy
-from pydantic import JsonValue
 
 from rnnprog.cells.base import Experience, Learned
+from rnnprog.cells.in_words import InWords
 from rnnprog.cells.remembering import Remembering, guide, settled
 from rnnprog.cells.rewriting import RewritingSettings, checked_start, rewriting
 from rnnprog.effects import Effects
@@ -15,7 +15,6 @@ from rnnprog.memory import Memory
 from rnnprog.schema import MemorySchema, SectionSpec
 from rnnprog.signatures import TaskLike
 from rnnprog.signatures.rewrite import NO_REMARK
-from rnnprog.trace import Fields
 
 __all__ = ["GUIDE", "SHEET", "Cheatsheet", "CheatsheetSettings", "Curate"]
 
@@ -66,7 +65,7 @@ class CheatsheetSettings(RewritingSettings):
     layout: MemorySchema = SHEET
 
 
-class Cheatsheet(Remembering):
+class Cheatsheet(InWords, Remembering):
     """DC-Cu (Dynamic Cheatsheet, arXiv 2504.07952, ``suzgunmirac/dynamic-cheatsheet``): two calls a step, ``predictor``
     and, after the answer, ``curator``; a third where the new sheet is over the budget.
 
@@ -108,24 +107,8 @@ class Cheatsheet(Remembering):
         settings = self.settings.value
         return checked_start(settings.layout.initial(), settings)
 
-    def shown(self, carry: Memory, inputs: Fields) -> str:
-        """Return the whole sheet."""
-        return carry.render()
-
     def learning(self, carry: Memory, experience: Experience) -> Effects[Learned]:
         """Rewrite the sheet from observation and own answer."""
         seen = self.seen(carry, experience, evidence=False)
         new = yield from rewriting(carry, "curator", self.curator, seen, self.settings.value)
         return new.learned()
-
-    def dump_carry(self, carry: Memory) -> JsonValue:
-        """Return the sheet as JSON."""
-        return carry.model_dump(mode="json")
-
-    def load_carry(self, dumped: JsonValue) -> Memory:
-        """Return the sheet that :meth:`dump_carry` wrote."""
-        return Memory.model_validate(dumped)
-
-    def digest(self, carry: Memory) -> str:
-        """Return the sheet's own digest."""
-        return carry.digest

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import dspy
-from pydantic import JsonValue
 
 from rnnprog.budget import memory_tokens
 from rnnprog.cells.base import Experience, Learned
+from rnnprog.cells.in_words import InWords
 from rnnprog.cells.parameters import InitialMemory
 from rnnprog.cells.remembering import MemorySettings, Remembering, settled
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import Memory
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
 from rnnprog.signatures import TaskLike, derive_predict
-from rnnprog.trace import Fields
 
 __all__ = ["FrozenMemory", "FrozenMemorySettings"]
 
@@ -30,7 +29,7 @@ class FrozenMemorySettings(MemorySettings):
     layout: MemorySchema = DEFAULT_SCHEMA
 
 
-class FrozenMemory(Remembering):
+class FrozenMemory(InWords, Remembering):
     r"""The reflective cell's prompt, word for word, beside a memory that never changes: one call a step.
 
     The ablation that takes learning out of LLM-as-RNN (arXiv 2601.13352). With the empty default it asks what
@@ -75,25 +74,9 @@ class FrozenMemory(Remembering):
         """Return the learned memory, else the given one, else the layout's own."""
         return self._checked(self.initial_memory.value(self.settings.value.layout))
 
-    def shown(self, carry: Memory, inputs: Fields) -> str:
-        """Return the memory as it stands in a prompt."""
-        return carry.render()
-
     def learning(self, carry: Memory, experience: Experience) -> Learned:
         """Learn nothing."""
         return Learned(carry, "frozen")
-
-    def dump_carry(self, carry: Memory) -> JsonValue:
-        """Return the memory as JSON."""
-        return carry.model_dump(mode="json")
-
-    def load_carry(self, dumped: JsonValue) -> Memory:
-        """Return the memory that :meth:`dump_carry` wrote."""
-        return Memory.model_validate(dumped)
-
-    def digest(self, carry: Memory) -> str:
-        """Return the memory's own digest."""
-        return carry.digest
 
     def _read(self, memory: Memory | str | None) -> Any:
         return self.settings.value.layout.parse(memory).memory if isinstance(memory, str) else memory

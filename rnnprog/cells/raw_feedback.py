@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from rnnprog.cells.base import Experience, Learned
 from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, indented, settled
-from rnnprog.cells.turns import Turns, dump_turns, joined, load_turns, newest, turn
+from rnnprog.cells.turns import Turns, appended, dump_turns, joined, load_turns, turn
 from rnnprog.signatures import TaskLike, as_text
 from rnnprog.trace import Fields
 
@@ -66,11 +66,7 @@ class RawFeedback(Remembering):
         answer = as_text(experience.outputs) if experience.outputs is not None else NO_ANSWER
         evidence = indented(experience.feedback.text)
         text = f"Step {experience.t + 1}\n{as_text(experience.inputs)}\nYour answer:\n{answer}\n{evidence}"
-        every = (*carry, turn(text, self.tokenizer))
-        kept = newest(every, self.settings.value.budget)
-        dropped = tuple(("feedback", item.text) for item in every if not any(item is one for one in kept))
-        carry = carry if kept == carry else kept
-        return Learned(carry, "append", dropped=dropped, tokens=sum(item.tokens for item in carry))
+        return appended(carry, turn(text, self.tokenizer), self.settings.value.budget, "feedback")
 
     def dump_carry(self, carry: Turns) -> JsonValue:
         """Return the items as JSON."""

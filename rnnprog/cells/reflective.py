@@ -11,12 +11,13 @@ from functools import partial
 from typing import Any, Literal
 
 import dspy
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from rnnprog.attempt import attempt
 from rnnprog.budget import check_budget, memory_tokens
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
 from rnnprog.cells.gates import Always, Gate
+from rnnprog.cells.in_words import InWords
 from rnnprog.cells.observing import check_observation, predict_call, shortened
 from rnnprog.cells.parameters import InitialMemory, SettingsBox
 from rnnprog.cells.rewriting import rewriting
@@ -76,7 +77,7 @@ class ReflectiveSettings(Value):
     rewriting: Literal["whole", "edits"] = "whole"
 
 
-class Reflective(Cell):
+class Reflective(InWords, Cell):
     """A recurrent cell whose carry is a :class:`~rnnprog.Memory` in words.
 
     Three model calls a step: ``predictor``, ``reflector``, ``rewriter``; any of these attributes may be replaced by
@@ -220,18 +221,6 @@ class Reflective(Cell):
     def _short(self, text: str) -> str:
         """Bound what answers, evidence and critiques add to a prompt: a memory could not hold more of them anyway."""
         return shortened(text, max(self.settings.value.budget, LEAST_ROOM), self.tokenizer)
-
-    def dump_carry(self, carry: Memory) -> JsonValue:
-        """Return the memory as JSON."""
-        return carry.model_dump(mode="json")
-
-    def load_carry(self, dumped: JsonValue) -> Memory:
-        """Return the memory that :meth:`dump_carry` wrote."""
-        return Memory.model_validate(dumped)
-
-    def digest(self, carry: Memory) -> str:
-        """Return the memory's own digest."""
-        return carry.digest
 
     def describe(self) -> Fields:
         """Return task and settings."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import dspy
-from pydantic import JsonValue
 
 from rnnprog.cells.base import Experience, Learned
+from rnnprog.cells.in_words import InWords
 from rnnprog.cells.parameters import InitialMemory
 from rnnprog.cells.remembering import Remembering, settled
 from rnnprog.cells.rewriting import RewritingSettings, checked_start, rewriting
@@ -16,7 +16,6 @@ from rnnprog.guard import DEFAULT_GUARD, Guard
 from rnnprog.memory import Memory
 from rnnprog.signatures import TaskLike, derive_predict
 from rnnprog.signatures.rewrite import NO_REMARK
-from rnnprog.trace import Fields
 
 __all__ = ["RewriteBlind", "RollingSummary", "RollingSummarySettings"]
 
@@ -50,7 +49,7 @@ class RollingSummarySettings(RewritingSettings):
     guard: Guard = DEFAULT_GUARD
 
 
-class RollingSummary(Remembering):
+class RollingSummary(InWords, Remembering):
     """The reflective cell without its feedback: predict, then rewrite the notes; two calls, three if they are too long.
 
     The ablation that takes evidence and reflection out of LLM-as-RNN (arXiv 2601.13352): same prompt of the prediction,
@@ -98,24 +97,8 @@ class RollingSummary(Remembering):
         settings = self.settings.value
         return checked_start(self.initial_memory.value(settings.layout), settings)
 
-    def shown(self, carry: Memory, inputs: Fields) -> str:
-        """Return the memory as it stands in a prompt."""
-        return carry.render()
-
     def learning(self, carry: Memory, experience: Experience) -> Effects[Learned]:
         """Rewrite the memory from observation and own answer alone."""
         seen = self.seen(carry, experience, evidence=False)
         new = yield from rewriting(carry, "rewriter", self.rewriter, seen, self.settings.value)
         return new.learned()
-
-    def dump_carry(self, carry: Memory) -> JsonValue:
-        """Return the memory as JSON."""
-        return carry.model_dump(mode="json")
-
-    def load_carry(self, dumped: JsonValue) -> Memory:
-        """Return the memory that :meth:`dump_carry` wrote."""
-        return Memory.model_validate(dumped)
-
-    def digest(self, carry: Memory) -> str:
-        """Return the memory's own digest."""
-        return carry.digest

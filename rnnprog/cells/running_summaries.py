@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 from rnnprog.attempt import attempt
 from rnnprog.cells.base import Experience, Learned
 from rnnprog.cells.remembering import MemorySettings, Remembering, guide, one_line, settled
-from rnnprog.cells.turns import Turns, dump_turns, joined, load_turns, newest, turn
+from rnnprog.cells.turns import Turns, appended, dump_turns, joined, load_turns, turn
 from rnnprog.effects import Call, Effects
 from rnnprog.signatures import TaskLike, as_text
 from rnnprog.trace import Fields
@@ -118,11 +118,7 @@ class RunningSummaries(Remembering):
         if summary is None:
             return Learned(carry, "failed", failure=failure)
         room = min(settings.budget, settings.context_budget)
-        every = (*carry, turn(f"Step {experience.t + 1}: {summary}", self.tokenizer))
-        kept = newest(every, room)
-        dropped = tuple(("summaries", item.text) for item in every if not any(item is one for one in kept))
-        carry = carry if kept == carry else kept
-        return Learned(carry, "append", dropped=dropped, tokens=sum(item.tokens for item in carry))
+        return appended(carry, turn(f"Step {experience.t + 1}: {summary}", self.tokenizer), room, "summaries")
 
     def dump_carry(self, carry: Turns) -> JsonValue:
         """Return the summaries as JSON."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from rnnprog.cells.base import Learned
 from rnnprog.tokens import Tokenizer
 
-__all__ = ["Turn", "Turns", "dump_turns", "joined", "load_turns", "newest", "turn"]
+__all__ = ["Turn", "Turns", "appended", "dump_turns", "joined", "load_turns", "newest", "turn"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,15 @@ def joined(turns: Turns, room: int, tokenizer: Tokenizer, empty: str) -> str:
     while kept and tokenizer.count(GAP.join(item.text for item in kept)) > room:
         kept = kept[1:]
     return GAP.join(item.text for item in kept) or empty
+
+
+def appended(turns: Turns, new: Turn, room: int, section: str) -> Learned:
+    """Return the carry with one item more: the latest that fit into ``room`` tokens; what went is told by section."""
+    every = (*turns, new)
+    kept = newest(every, room)
+    dropped = tuple((section, item.text) for item in every if not any(item is one for one in kept))
+    carry = turns if kept == turns else kept
+    return Learned(carry, "append", dropped=dropped, tokens=sum(item.tokens for item in carry))
 
 
 def dump_turns(turns: Iterable[Turn]) -> JsonValue:
