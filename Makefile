@@ -37,7 +37,7 @@ exam: $(STAMP)  ## all cells on three tasks with the embedded stand-in: results 
 	$(BIN)/rnnprog compare regimes --cells all --option n_sequences=12 --option n_steps=30 --prompts --out runs/exam/regimes
 
 tune-demo: $(STAMP)  ## make better prompts out of a first draft, with the embedded stand-in; run it again to go on
-	$(BIN)/rnnprog tune regimes --option n_sequences=40 --option n_steps=12 --option n_changes=0 --trials 12 --out runs/tune/regimes \
+	$(BIN)/rnnprog tune regimes --option n_sequences=30 --option n_steps=20 --option n_changes=0 --trials 30 --out runs/tune/regimes \
 		--prompt "rewriter=Rewrite the notes under the given headings, within the budget."
 
 bench: $(STAMP)  ## ratios, side by side in one run
