@@ -27,6 +27,7 @@ __all__ = ["attempt"]
 
 T = TypeVar("T")
 _BROKEN = (LMConfigurationError, LMAuthError, LMBillingError, LMUnsupportedModelError)
+_NAMELESS = ("No LM is loaded", "LLM Provider NOT provided")  # said by dspy and by LiteLLM, as errors of other kinds
 _RAW_LIMIT = 4000  # characters of a bad answer kept in the trace
 
 
@@ -80,7 +81,8 @@ def _raise_if_broken(error: BaseException, call: Call) -> None:
         if isinstance(cause, RnnprogError):
             raise cause
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, _BROKEN) or (isinstance(error, ValueError) and "No LM is loaded" in str(error)):
+    answered = isinstance(error, AdapterParseError)  # its text quotes the model's answer, which may say anything
+    if isinstance(error, _BROKEN) or (not answered and any(said in str(error) for said in _NAMELESS)):
         raise LMUnavailableError(
             f"the model of phase {call.phase!r} cannot be used: {error}; configure one with "
             "dspy.configure(lm=dspy.LM('openai/gpt-4o-mini')) or program.set_lm(...)"

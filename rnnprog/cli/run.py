@@ -75,11 +75,13 @@ def run_command(
 
 
 def _exit_code(result: Result) -> int:
-    """Return what a script should know: 130 interrupted, 3 a model could not be used, 1 another error."""
+    """Return what a script should know: 130 interrupted, 3 a model could not be used or never was, 1 another error."""
     if result.interrupted:
         return 130
     errors = [trace.error for trace in result.traces if trace.error]
-    return 3 if any(error.startswith("LMUnavailableError") for error in errors) else 1 if errors else 0
+    records = [record for trace in result.traces for record in trace.records]
+    never = bool(records) and all(record.failure is not None for record in records)
+    return 3 if never or any(error.startswith("LMUnavailableError") for error in errors) else 1 if errors else 0
 
 
 def _task(

@@ -6,10 +6,12 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -216,3 +218,30 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(table: Path) -> Non
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "/dev/null/runs" in done.stderr
+
+
+def test_a_model_that_never_answers_is_told_and_is_exit_code_3(table: Path, tmp_path: Path) -> None:
+    with closed_port() as base:
+        asked = ["--lm", "openai/gone", "--lm-option", f"api_base={base}", "--lm-option", "api_key=none"]
+        done = call("run", str(table), *OWN, "--limit", "1", *asked, "--lm-option", "num_retries=0")
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "predictor: no usable answer 1 times, first at" in done.stdout
+        assert "refused" in done.stdout.replace("\n", " ")
+        told = json.loads(
+            call("run", str(table), *OWN, "--limit", "1", *asked, "--lm-option", "num_retries=0", "--json").stdout
+        )
+        assert told["failures"]["predictor"]["times"] == 1
+
+
+def test_a_model_without_provider_stops_the_walk_at_once(table: Path) -> None:
+    done = call("run", str(table), *OWN, "--lm", "nosuch/model", "--json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "LMUnavailableError" in str(json.loads(done.stdout)["errors"])
+
+
+@contextmanager
+def closed_port() -> Iterator[str]:
+    """Give the address of a port that is bound, so nobody else takes it, and refuses connections."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"
