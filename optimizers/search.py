@@ -32,7 +32,7 @@ from rnnprog.optimizers.rounds import Rounds
 from rnnprog.optimizers.sampling import Masked, SamplerLike, derive_seed, make_sampler
 from rnnprog.optimizers.space import Space
 from rnnprog.optimizers.spending import OutOfBudgetError, Spent
-from rnnprog.optimizers.storage import StorageError, storage_errors, why
+from rnnprog.optimizers.storage import StorageError, check_storage, storage_errors, why
 from rnnprog.optimizers.workers import WORKER
 
 __all__ = ["Outcome", "Progress", "Search"]
@@ -118,17 +118,27 @@ class Search:
             while not (reason := self._finished()):
                 self._one()
             self.stopped = reason
-        except OutOfBudgetError as stop:
-            self.stopped = str(stop)
+        except OutOfBudgetError as stop:  # walks in flight have paid for their last calls since it was raised
+            spent = self.evaluator.purse.exhausted
+            self.stopped = f"the budget is spent: {spent}" if spent else str(stop)
         except KeyboardInterrupt:
             self.stopped = "interrupted"
         except _NOT_OURS as error:
-            if not self.outcomes:
-                raise StorageError(f"the storage does not answer: {why(error)}") from error
-            self.stopped = f"the storage is gone: {why(error)}"
-            warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=2)
+            self._lost(error)
+            return
+        try:
+            check_storage(self.study._storage)
+        except _NOT_OURS as error:
+            self._lost(error)
             return
         self._progress("done")
+
+    def _lost(self, error: BaseException) -> None:
+        """Say that the storage is gone; raise where nothing was found before."""
+        if not self.outcomes:
+            raise StorageError(f"the storage does not answer: {why(error)}") from error
+        self.stopped = f"the storage is gone: {why(error)}"
+        warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=3)
 
     def _finished(self) -> str:
         if reached := self.evaluator.purse.exhausted:
