@@ -20,7 +20,6 @@ from rnnprog.optimizers import (
     Instructions,
     Objective,
     OptunaTuner,
-    PairedPruner,
     Progress,
     Request,
     Schedule,
@@ -368,27 +367,3 @@ def test_samplers_and_pruners_are_the_users_to_swap(student: RecurrentModule) ->
         pruner=optuna.pruners.MedianPruner(),
     ).compile(student, trainset=TRAIN, valset=VAL)
     assert len(program.candidate_programs) >= 2
-
-
-def test_an_ended_candidate_that_goes_on_pays_for_no_sequence_twice(student: RecurrentModule) -> None:
-    class Harsh(PairedPruner):
-        def prune(self, study: Any, trial: Any) -> bool:
-            return trial.number == 1 and len(trial.intermediate_values) == 2
-
-    space = texts(predictor=(best_instructions()["predictor"], "Two."), reflector=("Three.", "Four."))
-    program: Any = tuner(space=space, pruner=Harsh(len(VAL), revisit=3), schedule=Schedule(trials=6, rounds=0)).compile(
-        student, trainset=TRAIN, valset=VAL
-    )
-    ended = program.trial_logs[1]
-    print([(n, l["params"], l["values"], l["sequences"], l.get("pruned_after"), l.get("same_as"), l.get("place")) for n, l in program.trial_logs.items()])
-    (again,) = (log for log in program.trial_logs.values() if "continues" in log)
-    assert again["continues"] == 1
-    assert again["candidate"] == ended["candidate"]
-    assert "pruned_after" in ended
-    assert "pruned_after" not in again
-    assert again["sequences"] == len(VAL)
-    keys = [entry.key for entry in program.ledger.of("evaluation")]
-    assert len(keys) == len(set(keys))
-    assert sum("same_as" not in log for log in program.trial_logs.values()) == 7, (
-        "a candidate that goes on is not counted again"
-    )
