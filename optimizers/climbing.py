@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from rnnprog.optimizers.pruning import differences, incumbent
+from rnnprog.optimizers.pruning import AGAIN, differences, incumbent
 
 __all__ = ["ClimbingSampler", "Effects"]
 
@@ -41,7 +41,11 @@ class Effects:
 
     def __init__(self, study: optuna.Study, best: FrozenTrial) -> None:
         rows: list[tuple[tuple[Change, ...], float, int, float]] = []
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        continued = {trial.user_attrs.get(AGAIN) for trial in trials}
+        for trial in trials:
+            if trial.number in continued:  # the trial that continued it has its sequences too
+                continue
             found = differences(study, trial, best)
             changes = tuple(sorted(changes_of(trial.params, best.params), key=repr))
             if changes and len(found) and np.all(np.isfinite(found)):

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from rnnprog.optimizers.options import Option, Pool
+from rnnprog.optimizers.pruning import AGAIN
 from rnnprog.optimizers.workers import WORKER, Worker
 
 __all__ = ["CANDIDATE", "DUPLICATE", "INTERRUPTED", "RETRY", "Board", "counted", "places_of"]
@@ -136,10 +137,11 @@ def places_of(trials: list[FrozenTrial]) -> dict[int, int]:
 
 
 def counted(trials: list[FrozenTrial]) -> int:
-    """Return how many trials count towards the number asked for: no retried ones, no repeated candidates."""
+    """Return how many trials count towards the number asked for: no retried, repeated or continued ones."""
     retried = _retried(trials)
     return sum(
-        DUPLICATE not in trial.user_attrs and trial.number not in retried and not _stopped(trial) for trial in trials
+        not {DUPLICATE, AGAIN} & trial.user_attrs.keys() and trial.number not in retried and not _stopped(trial)
+        for trial in trials
     )
 
 

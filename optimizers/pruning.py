@@ -18,10 +18,21 @@ from scipy import stats
 
 from rnnprog.errors import ConfigurationError
 
-__all__ = ["PRUNED_AFTER", "HalvingPruner", "PairedPruner", "differences", "incumbent", "look_bounds"]
+__all__ = [
+    "AGAIN",
+    "PRUNED_AFTER",
+    "HalvingPruner",
+    "PairedPruner",
+    "differences",
+    "incumbent",
+    "look_bounds",
+    "second_chance",
+]
 
 PRUNED_AFTER = "pruned_after"
 """User attribute of a trial that was ended early: the number of sequences it saw."""
+AGAIN = "continues"
+"""User attribute of a trial that walks a pruned candidate to the end: the number of the trial that was ended early."""
 _LOOKS = 24  # at most: more of them save nothing and cost error
 _WEIGHT = 4  # differences that the usual spread counts for, next to a candidate's own
 
@@ -99,12 +110,15 @@ class PairedPruner(BasePruner):
         error: probability to end a candidate that is better than the best by ``effect``.
         effect: the gain worth finding, in standard deviations of a sequence's difference.
         min_sequences: sequences before the first look.
+        revisit: places from one second chance to the next (:func:`second_chance`); 0 for none.
 
     Raises:
         ConfigurationError: a level outside (0, 1), an effect that is not positive, or a look at one sequence.
     """
 
-    def __init__(self, n_sequences: int, error: float = 0.1, effect: float = 0.5, min_sequences: int = 3) -> None:
+    def __init__(
+        self, n_sequences: int, error: float = 0.1, effect: float = 0.5, min_sequences: int = 3, revisit: int = 6
+    ) -> None:
         if not 0 < error < 1:
             raise ConfigurationError(f"error={error} is a probability between 0 and 1")
         if effect <= 0 or min_sequences < 2:
@@ -112,7 +126,7 @@ class PairedPruner(BasePruner):
                 f"effect={effect} must be above 0, and min_sequences={min_sequences} at least 2: one difference has "
                 "no spread"
             )
-        self.error, self.effect = error, effect
+        self.error, self.effect, self.revisit = error, effect, revisit
         last = n_sequences - 1  # a look after the last sequence saves nothing
         points = np.linspace(min_sequences, last, _LOOKS) if last >= min_sequences else np.array([])
         self.looks = tuple(sorted({int(np.rint(point)) for point in points}))
@@ -132,6 +146,35 @@ class PairedPruner(BasePruner):
             return False
         spread = float(np.sqrt((_WEIGHT * _usual_variance(study, trial, best) + n * np.var(mine)) / (_WEIGHT + n - 1)))
         return mean < 0 if spread == 0 else mean * np.sqrt(n) / spread <= bound
+
+
+def second_chance(study: optuna.Study, place: int) -> FrozenTrial | None:
+    """Return the pruned trial that is to be walked to the end at this place of the search, if there is one.
+
+    Every so often (the pruner's ``revisit``) the ended candidate goes on whose mean difference to the best one,
+    with one standard error added, is the highest, where that is above zero. What it was walked over before is paid
+    for. So a candidate that was ended by bad luck comes back, and one is judged anew against a best that has changed.
+
+    Args:
+        study: the study.
+        place: place of the next trial in the search.
+    """
+    every = getattr(study.pruner, "revisit", 0)
+    best = incumbent(study) if every and place % every == every - 1 else None
+    if best is None:
+        return None
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
+    ended = [trial for trial in trials if PRUNED_AFTER in trial.user_attrs]
+    known = [trial.params for trial in trials if PRUNED_AFTER not in trial.user_attrs]
+    chosen, highest = None, 0.0
+    for trial in ended:
+        found = differences(study, trial, best)
+        if trial.params in known or not len(found) or not np.all(np.isfinite(found)) or not feasible(trial):
+            continue
+        error = float(np.sqrt(_usual_variance(study, trial, best) / len(found)))
+        if float(np.mean(found)) + error > highest:
+            chosen, highest = trial, float(np.mean(found)) + error
+    return chosen
 
 
 def differences(study: optuna.Study, trial: FrozenTrial, best: FrozenTrial) -> np.ndarray[Any, np.dtype[np.float64]]:

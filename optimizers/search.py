@@ -26,13 +26,13 @@ from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
 from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, RETRY, Board, counted, places_of
-from rnnprog.optimizers.pruning import PRUNED_AFTER
+from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER, second_chance
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.rounds import Rounds
 from rnnprog.optimizers.sampling import Masked, SamplerLike, derive_seed, make_sampler
 from rnnprog.optimizers.space import Space
 from rnnprog.optimizers.spending import OutOfBudgetError, Spent
-from rnnprog.optimizers.storage import StorageError, storage_errors, why
+from rnnprog.optimizers.storage import StorageError, check_storage, storage_errors, why
 from rnnprog.optimizers.workers import WORKER
 
 __all__ = ["Outcome", "Progress", "Search"]
@@ -118,17 +118,27 @@ class Search:
             while not (reason := self._finished()):
                 self._one()
             self.stopped = reason
-        except OutOfBudgetError as stop:
-            self.stopped = str(stop)
+        except OutOfBudgetError as stop:  # walks in flight have paid for their last calls since it was raised
+            spent = self.evaluator.purse.exhausted
+            self.stopped = f"the budget is spent: {spent}" if spent else str(stop)
         except KeyboardInterrupt:
             self.stopped = "interrupted"
         except _NOT_OURS as error:
-            if not self.outcomes:
-                raise StorageError(f"the storage does not answer: {why(error)}") from error
-            self.stopped = f"the storage is gone: {why(error)}"
-            warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=2)
+            self._lost(error)
+            return
+        try:
+            check_storage(self.study._storage)
+        except _NOT_OURS as error:
+            self._lost(error)
             return
         self._progress("done")
+
+    def _lost(self, error: BaseException) -> None:
+        """Say that the storage is gone; raise where nothing was found before."""
+        if not self.outcomes:
+            raise StorageError(f"the storage does not answer: {why(error)}") from error
+        self.stopped = f"the storage is gone: {why(error)}"
+        warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=3)
 
     def _finished(self) -> str:
         if reached := self.evaluator.purse.exhausted:
@@ -184,7 +194,10 @@ class Search:
 
     def _draw(self, trial: optuna.Trial, place: int, pool: Pool) -> Candidate:
         empty = self.space.room(pool)
-        fixed = self._fixed(place)
+        again = second_chance(self.study, place) if place >= len(self._given) and self.objective.single else None
+        if again is not None:
+            trial.set_user_attr(AGAIN, again.number)
+        fixed = self._fixed(place) if again is None else dict(again.params)
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
         inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty)
@@ -242,10 +255,12 @@ class Search:
         sequence = entries[-1].sequence
         scores = [entry.score for entry in entries if entry.sequence == sequence and entry.score is not None]
         trial.report(sum(scores) / len(scores), step)
-        return place > 0 and trial.should_prune()
+        return place > 0 and AGAIN not in trial.user_attrs and trial.should_prune()
 
     def _same_as(self, trial: optuna.Trial, candidate: Candidate) -> Outcome | None:
         for other in self.board.trials(TrialState.COMPLETE):
+            if AGAIN in trial.user_attrs and PRUNED_AFTER in other.user_attrs:
+                continue
             if other.number < trial.number and other.user_attrs.get("candidate") == candidate.digest:
                 return Outcome(
                     other.number, candidate, other.user_attrs["measures"], other.user_attrs.get(PRUNED_AFTER)

@@ -22,6 +22,7 @@ from rnnprog.trace import Usage
 
 __all__ = ["Budget", "OutOfBudgetError", "Purse", "PurseMeter", "Spent"]
 
+_EXACT = 1e-9  # of a sum of money: 150 times 0.01 may come to a little less than 1.50, depending on the order
 _HISTORY = 200  # calls that dspy keeps for each predictor; its default would hold 10,000 whole prompts
 
 
@@ -99,7 +100,7 @@ class Purse:
             return f"{self._calls} of {limits.calls} calls"
         if limits.tokens is not None and self._tokens >= limits.tokens:
             return f"{self._tokens} of {limits.tokens} tokens"
-        if limits.money is not None and self._money >= limits.money:
+        if limits.money is not None and self._money >= limits.money * (1 - _EXACT):
             return f"{self._money:.4g} of {limits.money:.4g} in money"
         minutes = (time.monotonic() - self._start) / 60
         if limits.minutes is not None and minutes >= limits.minutes:

@@ -22,7 +22,7 @@ from optuna.storages import BaseStorage
 from rnnprog.errors import ConfigurationError, RnnprogError
 from rnnprog.optimizers.journal import open_journal
 
-__all__ = ["StorageError", "StorageLike", "open_storage", "storage_errors", "why"]
+__all__ = ["StorageError", "StorageLike", "check_storage", "open_storage", "storage_errors", "why"]
 
 StorageLike = Union[str, Path, BaseStorage, None]
 _URL = re.compile(r"^[a-z][a-z0-9+]*://")
@@ -128,6 +128,27 @@ def _grpc(url: str) -> BaseStorage:
         proxy = GrpcStorageProxy(host=parts.hostname, port=parts.port)
         proxy.wait_server_ready(timeout=_WAIT)
         return proxy
+
+
+def check_storage(storage: BaseStorage) -> None:
+    """Read an SQLite file as a newcomer would; other storages report damage themselves.
+
+    With a write-ahead log a process may go on for long on what it has in memory and in the log, and never notice that
+    the file was overwritten or replaced.
+
+    Raises:
+        StorageInternalError: the file is damaged.
+        sqlalchemy.exc.SQLAlchemyError: it is gone, locked, or no database any more.
+    """
+    engine = getattr(getattr(storage, "_backend", storage), "engine", None)
+    if engine is None or engine.dialect.name != "sqlite":
+        return
+    engine.dispose()
+    with engine.connect() as connection:
+        found = connection.execute(sqlalchemy.text("PRAGMA quick_check(1)")).scalar()
+        connection.execute(sqlalchemy.text("SELECT COUNT(*) FROM trials"))
+    if found != "ok":
+        raise optuna.exceptions.StorageInternalError(f"the database is damaged: {found}")
 
 
 def storage_errors() -> tuple[type[BaseException], ...]:

@@ -10,7 +10,14 @@ import pytest
 from scipy import stats
 
 from rnnprog.errors import ConfigurationError
-from rnnprog.optimizers.pruning import HalvingPruner, PairedPruner, look_bounds, make_pruner
+from rnnprog.optimizers.pruning import (
+    PRUNED_AFTER,
+    HalvingPruner,
+    PairedPruner,
+    look_bounds,
+    make_pruner,
+    second_chance,
+)
 
 EQUAL = (0.4, 0.8)
 
@@ -146,3 +153,49 @@ def test_too_few_sequences_leave_no_room_for_a_look() -> None:
     assert PairedPruner(3).looks == ()
     with pytest.raises(ConfigurationError, match="no pruner is called"):
         make_pruner("median", 10)
+
+
+def searched(pruner: optuna.pruners.BasePruner, *ended: tuple[float, ...]) -> optuna.Study:
+    """A study whose best trial scores a half on each of eight sequences, and trials that were ended early."""
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    choices = {"text": optuna.distributions.CategoricalDistribution(tuple(range(9)))}
+
+    def add(scores: tuple[float, ...], text: int, **attrs: Any) -> None:
+        study.add_trial(
+            optuna.trial.create_trial(
+                values=[float(np.mean(scores))],
+                params={"text": text},
+                distributions=choices,
+                intermediate_values=dict(enumerate(scores)),
+                user_attrs=attrs,
+            )
+        )
+
+    add((0.4, 0.6) * 4, 0)
+    for text, scores in enumerate(ended, start=1):
+        add(scores, text, **{PRUNED_AFTER: len(scores)})
+    return study
+
+
+def test_the_most_promising_of_the_ended_gets_a_second_chance_in_its_turn() -> None:
+    study = searched(PairedPruner(8, revisit=3), (0.0, 0.5, 0.1), (0.4, 0.5, 0.4), (0.2, 0.1, 0.3))
+    chosen = [second_chance(study, place) for place in range(9)]
+    assert [None if trial is None else trial.number for trial in chosen] == [None, None, 2] * 3
+    study.add_trial(
+        optuna.trial.create_trial(
+            values=[0.45],
+            params={"text": 2},
+            distributions=study.trials[0].distributions,
+            intermediate_values={0: 0.45},
+        )
+    )
+    again = second_chance(study, 2)
+    assert again is None or again.number != 2, "a candidate that was walked to the end is settled"
+
+
+def test_hopeless_ones_get_no_second_chance_and_other_pruners_give_none() -> None:
+    hopeless = (0.0, 0.1, 0.05, 0.1, 0.0, 0.1)
+    assert second_chance(searched(PairedPruner(8, revisit=3), hopeless), 2) is None
+    near = (0.4, 0.5, 0.4)
+    assert second_chance(searched(PairedPruner(8, revisit=0), near), 2) is None
+    assert second_chance(searched(HalvingPruner(8), near), 2) is None
