@@ -158,7 +158,9 @@ def test_too_few_sequences_leave_no_room_for_a_look() -> None:
 def searched(pruner: optuna.pruners.BasePruner, *ended: tuple[float, ...]) -> optuna.Study:
     """A study whose best trial scores a half on each of eight sequences, and trials that were ended early."""
     study = optuna.create_study(direction="maximize", pruner=pruner)
-    choices = {"text": optuna.distributions.CategoricalDistribution(tuple(range(9)))}
+    choices: dict[str, optuna.distributions.BaseDistribution] = {
+        "text": optuna.distributions.CategoricalDistribution(tuple(range(9)))
+    }
 
     def add(scores: tuple[float, ...], text: int, **attrs: Any) -> None:
         study.add_trial(
