@@ -36,9 +36,11 @@ from rnnprog.evaluate import (
 )
 from rnnprog.exam_result import ExamResult, write_exam
 from rnnprog.report.build import build
+from rnnprog.report.failures import never_answered
 
 __all__ = ["Sitting", "by_cell", "examine", "swept"]
 
+EXIT_NO_MODEL = 3
 EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
@@ -146,7 +148,9 @@ class Sitting:
             self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False, soft_wrap=True)
         if exam.config.get("stopped") == "interrupted":
             return EXIT_INTERRUPTED
-        return 0 if exam.config.get("complete") else EXIT_INCOMPLETE
+        if not exam.config.get("complete"):
+            return EXIT_INCOMPLETE
+        return EXIT_NO_MODEL if _silent(exam) else 0
 
     def _judged(self, exam: ExamResult, judge: Judge, gate: Gate, watch: bool) -> ExamResult:
         with self.console.status(f"judging with {judge.lm.model}") if watch else nullcontext() as status:
@@ -172,6 +176,12 @@ def examine(
     if as_json:
         print(json.dumps(told))
     return 0
+
+
+def _silent(exam: ExamResult) -> bool:
+    """Return whether the model never answered in one of the arms."""
+    asked = (arm for arm in exam.arms if arm.role != "floor")
+    return any(never_answered(trace for run in arm.runs for trace in run.result.traces) for arm in asked)
 
 
 def _settings(given: object) -> dict[str, Any]:

@@ -76,12 +76,18 @@ def run_command(
 
 def _exit_code(result: Result) -> int:
     """Return what a script should know: 130 interrupted, 3 a model could not be used or never was, 1 another error."""
+    from rnnprog.report.failures import never_answered
+
     if result.interrupted:
         return 130
     errors = [trace.error for trace in result.traces if trace.error]
-    records = [record for trace in result.traces for record in trace.records]
-    never = bool(records) and all(record.failure is not None for record in records)
-    return 3 if never or any(error.startswith("LMUnavailableError") for error in errors) else 1 if errors else 0
+    return (
+        3
+        if never_answered(result.traces) or any(error.startswith("LMUnavailableError") for error in errors)
+        else 1
+        if errors
+        else 0
+    )
 
 
 def _task(

@@ -13,6 +13,7 @@ from rnnprog.cli.models import EMBEDDED, model, options
 
 if TYPE_CHECKING:
     from rnnprog.cli.tuning import Tuning
+    from rnnprog.optimizers import Space
     from rnnprog.tasks import TaskData
 
 __all__ = ["app"]
@@ -89,7 +90,7 @@ def tune(
 ) -> None:
     """Tune the prompts of a recurrent program on a task; run the same command again to go on where it stopped."""
     from rnnprog.cli.tuning import Tuning
-    from rnnprog.optimizers import Budget, Objective, OptunaTuner, Schedule, Space
+    from rnnprog.optimizers import Budget, Objective, OptunaTuner, Schedule
 
     name = study or task
     folder = out or Path("runs", "tune", name)
@@ -101,7 +102,7 @@ def tune(
     lms = {"model": model(lm, lm_option or []), "prompt_model": model(prompt_lm, []) if prompt_lm else None}
     tuner = OptunaTuner(
         Objective(metric or data.metrics[0], objectives=tuple(objectives.split(",")), constraints=limits),
-        space=None if space is None else Space.model_validate_json(space.read_text(encoding="utf-8")),
+        space=None if space is None else _space(space),
         schedule=Schedule(trials=trials, seed=seed, concurrency=concurrency),
         budget=Budget(calls=budget_calls, tokens=budget_tokens, money=budget_money, minutes=budget_minutes),
         storage=storage,
@@ -167,3 +168,28 @@ def _refuse_lonely_memory(storage: str | None, workers: int) -> None:
         from rnnprog.errors import ConfigurationError
 
         raise ConfigurationError("--workers need a storage that processes can share; leave --storage memory out")
+
+
+def _space(path: Path) -> Space:
+    """Read a search space.
+
+    Raises:
+        ConfigurationError: the file is missing or holds no search space.
+    """
+    from pydantic import ValidationError
+
+    from rnnprog.errors import ConfigurationError
+    from rnnprog.optimizers import Space
+
+    try:
+        return Space.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"--space {path}: {error.strerror}; give a file with a search space as JSON"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigurationError(
+            f"--space {path}: {where}: {first['msg']}; Space.model_dump_json() of a search space writes such a file"
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +20,12 @@ from rnnprog.module import RecurrentModule
 from rnnprog.observer import TraceFile
 from rnnprog.prompt_file import PromptFile
 from rnnprog.report import build
+from rnnprog.report.failures import failures
 from rnnprog.report.terminal import memory_panels, result_table
 from rnnprog.running import run
 from rnnprog.statistics import Comparison, compare
 from rnnprog.tasks import TaskData
-from rnnprog.trace import Failure, Result
+from rnnprog.trace import Result
 
 __all__ = ["CONTROL", "Walker"]
 
@@ -81,10 +83,12 @@ class Walker:
         page = self._page(arms, floors, embedded=embedded)
         lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
         errors = {trace.sequence: trace.error for trace in main.traces if trace.error}
+        failed_phases = failures(main.traces)
         if self.quiet:
             files = {"trace": str(self.out / "trace.jsonl"), "page": str(page or "")} if self.out else {}
             told: dict[str, Any] = {"task": self.task.describe(), "model": self.lm.model, "arms": lines}
-            told = {**told, "errors": errors, "failures": _failures(main), "interrupted": main.interrupted}
+            told |= {"errors": errors, "failures": [asdict(failed) for failed in failed_phases]}
+            told |= {"interrupted": main.interrupted}
             print(json.dumps({**told, "files": files}))
             return
         self.console.print(
@@ -97,9 +101,8 @@ class Walker:
         self.console.print(result_table(arms, self.metric, floors))
         for sequence, error in errors.items():
             self.console.print(f"sequence {sequence} ended early: {error}", style="red", markup=False)
-        for phase, failed in _failures(main).items():
-            said = f"{phase}: no usable answer {failed['times']:,} times, first at {failed['step']}: {failed['error']}"
-            self.console.print(said, style="red", markup=False)
+        for failed in failed_phases:
+            self.console.print(str(failed), style="red", markup=False)
         if self.out is not None:
             where = f"trace: {self.out / 'trace.jsonl'}" + (f"\npage:  {page}" if page else "")
             self.console.print(where, markup=False, highlight=False)
@@ -133,20 +136,3 @@ class Walker:
         scores = {label: score_steps(result, self.metric) for label, result in walked.items()}
         control = scores.pop(CONTROL)
         return tuple(compare(control, scores, CONTROL))
-
-
-def _failures(result: Result) -> dict[str, dict[str, Any]]:
-    """Return for each phase how often it gave no usable answer, and what was wrong the first time."""
-    found: dict[str, dict[str, Any]] = {}
-
-    def note(failure: Failure | None, step: str) -> None:
-        if failure is not None:
-            first = {"times": 0, "step": step, "error": " ".join(failure.error.split())[:300]}
-            found.setdefault(failure.phase, first)["times"] += 1
-
-    for trace in result.traces:
-        for record in trace.records:
-            note(record.failure, record.id)
-            for update in record.updates:
-                note(update.failure, record.id)
-    return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnnprog.exam_result import ExamResult
+from rnnprog.exam_result import Arm, ExamResult
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow
+from rnnprog.report.failures import failures, never_answered
 from rnnprog.statistics import Comparison
 from rnnprog.statistics.correction import CORRECTIONS
+from rnnprog.trace import Trace
 
 __all__ = ["Statement", "headline", "statements"]
 
@@ -30,7 +32,21 @@ class Statement:
 
 
 def headline(exam: ExamResult, rows: list[ArmRow]) -> str:
-    """Return the verdict in one sentence."""
+    """Return the verdict in one sentence; before it, what makes it none."""
+    silent = [arm.label for arm in exam.arms if arm.role != "floor" and never_answered(_traces(arm))]
+    warning = f"The model never answered in {', '.join(silent)}: no result for {_these(silent)}. " if silent else ""
+    return warning + _verdict(exam, rows)
+
+
+def _these(labels: list[str]) -> str:
+    return "this arm" if len(labels) == 1 else "these arms"
+
+
+def _traces(arm: Arm) -> list[Trace]:
+    return [trace for run in arm.runs for trace in run.result.traces]
+
+
+def _verdict(exam: ExamResult, rows: list[ArmRow]) -> str:
     if exam.comparisons:
         return _compared(exam, rows)
     ranked = [row for row in rows if row.role != "floor" and row.score.value is not None]
@@ -69,7 +85,7 @@ def _against_floor(arm: str, exam: ExamResult, rows: list[ArmRow]) -> str:
 
 
 def statements(exam: ExamResult, rows: list[ArmRow]) -> list[Statement]:
-    """Return the sentences below the headline: gains, losses, the rest; then the floors, then the note.
+    """Return the sentences below the headline: gains, losses, the rest; then the floors, what failed, and the note.
 
     Arms of which the same is to be said share a sentence.
     """
@@ -78,7 +94,12 @@ def statements(exam: ExamResult, rows: list[ArmRow]) -> list[Statement]:
     for c in ranked:
         alike.setdefault((c.outcome, _sentence(c, exam)), []).append(c.arm)
     said = [Statement(kind, f"{', '.join(arms)}: {text}") for (kind, text), arms in alike.items()]
-    return said + _floors(exam, rows) + ([Statement("note", exam.note)] if exam.note else [])
+    return said + _floors(exam, rows) + _failed(exam) + ([Statement("note", exam.note)] if exam.note else [])
+
+
+def _failed(exam: ExamResult) -> list[Statement]:
+    found = [(arm.label, failed) for arm in exam.arms for failed in failures(_traces(arm))]
+    return [Statement("note", f"{label}, {failed}") for label, failed in found]
 
 
 def _sentence(c: Comparison, exam: ExamResult) -> str:

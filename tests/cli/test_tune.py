@@ -12,6 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rnnprog.cli.workers import passed_on
 from rnnprog.optimizers.ledger import StudyLedger
 from rnnprog.optimizers.storage import open_storage
@@ -143,3 +145,15 @@ def test_a_first_draft_is_tuned_and_the_gain_shown(tmp_path: Path) -> None:
 def test_workers_get_the_command_without_what_is_not_theirs() -> None:
     given = ["tune", "regimes", "--workers=3", "--json", "--trials", "4", "--workers", "2", "--storage", "a b"]
     assert passed_on(given) == ["tune", "regimes", "--trials", "4", "--storage", "a b"]
+
+
+@pytest.mark.parametrize(("text", "said"), [("{}", "parts"), ("not json", "the file"), (None, "No such file")])
+def test_a_file_that_is_no_search_space_is_told_by_name(tmp_path: Path, text: str | None, said: str) -> None:
+    file = tmp_path / "space.json"
+    if text is not None:
+        file.write_text(text)
+    process = start("--space", str(file), "--out", str(tmp_path / "out"))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert f"--space {file}: {said}" in " ".join(err.split()).replace("\n", "")
+    assert "Traceback" not in err

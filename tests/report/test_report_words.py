@@ -14,7 +14,7 @@ from rnnprog.report.sample import NOTE, sample_exam
 from rnnprog.report.tables import Table, memory_table, recovery_table, result_table, to_html, to_latex, to_markdown
 from rnnprog.report.verdict import headline, statements
 from rnnprog.statistics import Comparison
-from rnnprog.trace import Result, StepRecord, Trace
+from rnnprog.trace import Failure, Result, StepRecord, Trace
 
 
 def rows_of(exam: ExamResult) -> list[ArmRow]:
@@ -167,3 +167,17 @@ def test_tables_escape_in_every_dress() -> None:
 )
 def test_counts(value: float | None, text: str) -> None:
     assert numbers.count(value) == text
+
+
+def test_a_model_that_never_answered_is_no_result() -> None:
+    silent = StepRecord(t=0, id="s/0", inputs={}, failure=Failure(phase="predictor", error="refused\nat once"))
+    gone = Arm(
+        label="old", role="control", runs=(ArmRun(result=Result(traces=(Trace(sequence="s", records=(silent,)),))),)
+    )
+    exam = compared(0.2)
+    exam = exam.model_copy(update={"arms": (exam.arms[0], gone)})
+    rows = rows_of(exam)
+    assert headline(exam, rows).startswith("The model never answered in old: no result for this arm.")
+    said = "old, predictor: no usable answer once, first at s/0: refused at once"
+    assert said in [statement.text for statement in statements(exam, rows)]
+    assert not headline(compared(0.2), rows_of(compared(0.2))).startswith("The model")
