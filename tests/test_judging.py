@@ -448,7 +448,7 @@ def test_no_room_of_the_walk_knows_the_judge() -> None:
     words = {"ScoreMatch", "ScoreAlignment"}
     rooms = [*(ROOT / "rnnprog" / "cells").rglob("*.py"), *(ROOT / "rnnprog" / "guard").rglob("*.py")]
     rooms += [
-        ROOT / "rnnprog" / f"{name}.py" for name in ("module", "walk", "feedback", "run", "jobs", "steps", "state")
+        ROOT / "rnnprog" / f"{name}.py" for name in ("module", "walk", "feedback", "running", "jobs", "steps", "state")
     ]
     for room in rooms:
         for node in ast.walk(ast.parse(room.read_text())):

@@ -81,7 +81,7 @@ def test_arm_and_sequence_filter_the_list(page_file: Path, open_page: Open) -> N
     page.select_option("#filter-arm", label="zero-shot")
     page.select_option("#filter-sequence", "station-03")
     assert count(page) == 60
-    assert heading(page).startswith("zero-shot · station-03")
+    page.wait_for_selector("#detail h2:has-text('zero-shot · station-03')")
 
 
 def test_search_finds_texts_in_every_block(exam: ExamResult, page_file: Path, open_page: Open) -> None:
@@ -101,7 +101,7 @@ def test_search_finds_the_step_that_wrote_a_line_of_memory(open_page: Open, smal
     page = open_page(build_walk([small_trace.model_copy(update={"records": records})], tmp_path / "page.html"))
     page.fill("#filter-text", "quokka")
     wait_for_count(page, 1)
-    assert heading(page) == "reflective · s · step 3"
+    page.wait_for_selector("#detail h2:has-text('reflective · s · step 3')")
 
 
 def test_a_step_shows_what_changed_in_the_memory(open_page: Open, small_trace: Trace, tmp_path: Path) -> None:
