@@ -25,7 +25,7 @@ from rnnprog.optimizers.fitting import Fitting
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, RETRY, Board, counted, places_of
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, Board, counted, places_of
 from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER, second_chance
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.rounds import Rounds
@@ -322,9 +322,7 @@ class Search:
         trials = self.board.trials()
         best = self.best_trial(trials)
         return Progress(
-            trials=sum(
-                trial.state.is_finished() and not {RETRY, DUPLICATE} & trial.user_attrs.keys() for trial in trials
-            ),
+            trials=counted([trial for trial in trials if trial.state.is_finished()]),
             wanted=self.trials,
             pruned=sum(PRUNED_AFTER in trial.user_attrs for trial in trials),
             failed=sum("error" in trial.user_attrs for trial in trials),

@@ -57,6 +57,7 @@ class Tuning:
         self.tuner, self.task, self.quiet, self.embedded = tuner, task, quiet, embedded
         self.student = RecurrentModule(task.task)
         self.student.set_lm(lm)
+        self.drafts = tuple(prompts or ())
         _instruct(self.student, prompts or {})
         self.train, self.val, self.test = task.split(*shares, by="sequences")
         if not (len(self.train) and len(self.val) and len(self.test)):
@@ -177,6 +178,10 @@ class Tuning:
             f"Held out, {len(self.test)} sequences: {compared.metric} {_figure(compared.control_score)} → "
             f"{_figure(compared.arm_score)}."
         )
+        if self.drafts:
+            say(
+                f"Before is the program with your text for the {' and '.join(self.drafts)}, not with the package's own."
+            )
         say(Text(compared.words[:1].upper() + compared.words[1:] + ".", style="bold"))
         for part, lines in summary["changes"].items():
             say(Text(f"\n{part}", style="bold"))
