@@ -16,6 +16,15 @@ _OWN = {
     "--json": False,
     WORKER: False,
 }  # flags that are not passed on, and whether they take a value
+# Ctrl-C may come while a worker still imports: that is no error worth a traceback.
+_START = """
+import sys
+try:
+    from rnnprog.cli import main
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
 _PATIENCE = 600  # seconds for workers to finish the walks that are in flight
 
 
@@ -49,7 +58,7 @@ def other_workers(count: int, arguments: list[str]) -> Iterator[Workers]:
         count: how many.
         arguments: of this process, after the program's name.
     """
-    command = [sys.executable, "-m", "rnnprog.cli", *passed_on(arguments), WORKER]
+    command = [sys.executable, "-c", _START, *passed_on(arguments), WORKER]
     workers = Workers([subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(count)])
     try:
         yield workers
