@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rnnprog.errors import RnnprogError
 from rnnprog.memory import Value
 from rnnprog.optimizers.candidate import Candidate
+from rnnprog.optimizers.claims import DRAWN, Claims
 from rnnprog.optimizers.dashboard import annotate_trial
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.evaluation import Evaluator, Job
@@ -184,13 +185,16 @@ class Search:
         for number in self.rounds.due(place, len(self._given)):
             while self.board.round(number) is None:
                 if self.board.held_by_other(self.rounds.place(number, len(self._given))):
-                    if reached := self.evaluator.purse.exhausted:
-                        raise OutOfBudgetError(f"the budget is spent: {reached}")
+                    self._patience()
                     time.sleep(_POLL)
                     continue
                 self._progress(f"writing proposals, round {number}")
                 self.rounds.hold(number, self.best(), self.board.pool(self.space.start()))
         return self.board.pool(self.space.start())
+
+    def _patience(self) -> None:
+        if reached := self.evaluator.purse.exhausted:
+            raise OutOfBudgetError(f"the budget is spent: {reached}")
 
     def _draw(self, trial: optuna.Trial, place: int, pool: Pool) -> Candidate:
         empty = self.space.room(pool)
@@ -206,7 +210,7 @@ class Search:
         if place == 0:
             candidate = Candidate(options=candidate.options)  # the student as it is, whatever the ranges can express
         self.study._storage.set_trial_system_attr(trial._trial_id, CANDIDATE, candidate.model_dump(mode="json"))
-        trial.set_user_attr("candidate", candidate.digest)
+        trial.set_user_attr(DRAWN, candidate.digest)
         trial.set_user_attr("place", place)
         annotate_trial(self.study, trial, candidate, self.folder)
         return candidate
@@ -220,6 +224,9 @@ class Search:
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
         known = self._same_as(trial, candidate)
+        if known is None and Claims(self.board, self._patience).settle(trial, candidate.digest):
+            self.evaluator.ledger.refresh()
+            known = self._same_as(trial, candidate)
         if known is not None:
             trial.set_user_attr(DUPLICATE, known.trial)
             return Outcome(trial.number, candidate, known.measures, known.pruned_after, known.error)
@@ -261,7 +268,7 @@ class Search:
         for other in self.board.trials(TrialState.COMPLETE):
             if AGAIN in trial.user_attrs and PRUNED_AFTER in other.user_attrs:
                 continue
-            if other.number < trial.number and other.user_attrs.get("candidate") == candidate.digest:
+            if other.user_attrs.get(DRAWN) == candidate.digest:
                 return Outcome(
                     other.number, candidate, other.user_attrs["measures"], other.user_attrs.get(PRUNED_AFTER)
                 )

@@ -15,6 +15,7 @@ import optuna
 __all__ = ["Worker"]
 
 _BEAT = "rnnprog:worker:"
+_AT_WORK: set[str] = set()  # workers of this process
 WORKER = "worker"
 """User attribute of a trial: who runs it."""
 
@@ -39,12 +40,14 @@ class Worker:
     def working(self) -> Iterator[None]:
         """Give signs of life while the work inside goes on."""
         self._sign()
+        _AT_WORK.add(self.id)
         thread = threading.Thread(target=self._beat, name="rnnprog-heartbeat", daemon=True)
         thread.start()
         try:
             yield
         finally:
             self._stop.set()
+            _AT_WORK.discard(self.id)
             thread.join(timeout=self.beat)
 
     def lives(self, worker: str | None) -> bool:
@@ -54,6 +57,8 @@ class Worker:
         if worker == self.id:
             return True
         host, pid, started, _ = worker.rsplit(":", 3)
+        if host == self.host and int(pid) == os.getpid():
+            return worker in _AT_WORK  # a search that broke off leaves its process alive: a notebook, say
         if host == self.host:
             return _started(int(pid)) == started
         last = self.study._storage.get_study_system_attrs(self.study._study_id).get(_BEAT + worker)
@@ -72,10 +77,14 @@ class Worker:
 
 
 def _started(pid: int) -> str:
-    """Return when a process was started, so that a reused process id is not taken for the old one; empty if gone."""
+    """Return when a process was started, so that a reused process id is not taken for the old one; empty if gone.
+
+    A killed process that its parent has not asked for yet (a zombie) is gone.
+    """
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[19]
+            fields = stat.read().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
     except OSError:
         pass
     try:
