@@ -9,7 +9,6 @@ import dspy
 import pytest
 
 import rnnprog
-from rnnprog.observer import Observer
 
 STEPS = (rnnprog.Step(inputs={"rain": 2.0}, target={"tomorrow": "rain"}),) * 3
 
@@ -46,18 +45,20 @@ def test_the_trace_that_nobody_reads_stays_short(
         main_thread_config["trace"] = before
 
 
-def oldest_threshold() -> int:
-    return gc.get_threshold()[2]
-
-
-class Noting(Observer):
+class Noting:
     """Notes the threshold of the oldest generation at every step."""
 
     def __init__(self) -> None:
         self.seen: list[int] = []
 
+    def begin(self, sequences: list[rnnprog.Sequence], start: rnnprog.Trace) -> None: ...
+
     def stepped(self, sequence: rnnprog.Sequence, record: rnnprog.StepRecord) -> None:
-        self.seen.append(oldest_threshold())
+        self.seen.append(gc.get_threshold()[2])
+
+    def finished(self, trace: rnnprog.Trace) -> None: ...
+
+    def end(self) -> None: ...
 
 
 @pytest.fixture
