@@ -2,7 +2,8 @@
 
 At every call dspy renders the system message anew, which depends on the signature alone, and builds a type adapter of
 pydantic for every field, also where the value is a text that stands there as it is. That is two fifths of what a step
-costs the processor. The texts made here are the same, letter by letter; dspy's own methods still make them.
+costs the processor. The texts made here are the same, letter by letter: dspy's own methods make each system message
+once, and each user message once with marks in place of the values.
 """
 
 from __future__ import annotations
