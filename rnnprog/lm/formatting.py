@@ -58,9 +58,9 @@ def _system_message(adapter: Any, signature: Any) -> str:
 
 
 def _user_message(adapter: Any, signature: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> str:
-    if not all(type(value) in _PLAIN for value in inputs.values()):
-        return str(adapter.format_user_message_content(signature, inputs, *rest, **named))
     names = tuple(name for name in signature.input_fields if name in inputs)
+    if not all(type(inputs[name]) in _PLAIN for name in names):
+        return str(adapter.format_user_message_content(signature, inputs, *rest, **named))
     frame, key = _kept((names, rest, *named.items()), adapter, signature)
     if frame is None:
         marks = {name: f"\0{name}\0" for name in names}
