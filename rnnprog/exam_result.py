@@ -19,7 +19,7 @@ from rnnprog.memory import Value
 from rnnprog.metrics import MetricLike, get_metric
 from rnnprog.statistics import Comparison, Estimate
 from rnnprog.trace import Fields, Result
-from rnnprog.trace_io import read_traces, write_traces
+from rnnprog.trace_io import read_traces, write_traces, write_whole
 
 __all__ = ["Arm", "ArmRun", "ExamResult", "MetricSpec", "read_exam", "write_exam"]
 
@@ -170,12 +170,8 @@ def write_exam(exam: ExamResult, folder: str | Path) -> Path:
             place["traces"] = name if run.result.traces else None
             if run.result.traces:
                 write_traces(run.result.traces, folder / name)
-    path = folder / "result.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name("result.json.partial")
-    partial.write_text(json.dumps({"format": EXAM_FORMAT, **head}, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
-    return path
+    text = json.dumps({"format": EXAM_FORMAT, **head}, ensure_ascii=False, indent=1)
+    return write_whole([text], folder / "result.json")
 
 
 def read_exam(path: str | Path) -> ExamResult:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pydantic import ValidationError
 
 from rnnprog.errors import ConfigurationError, TraceError
 from rnnprog.trace import Fields, Timing, Trace
-from rnnprog.trace_io import read_traces, write_traces
+from rnnprog.trace_io import read_traces, write_traces, write_whole
 
 __all__ = ["Kept", "Store", "WalkKey"]
 
@@ -95,17 +94,15 @@ class Store:
                     f"{self.folder} holds an exam with other settings, and the two must not be mixed: "
                     f"{'; '.join(told[:5])}. Give another folder, or the settings of before"
                 )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(path, json.dumps({"format": STORE_FORMAT, "shared": shared, "arms": {**known, **arms}}, indent=1))
+        write_whole([json.dumps({"format": STORE_FORMAT, "shared": shared, "arms": {**known, **arms}}, indent=1)], path)
 
     def keep(self, key: WalkKey, trace: Trace, timing: Timing, prompts: Iterable[str] = ()) -> Kept:
         """Write a finished walk and return it; the trace comes last, so where it is, all is."""
         base = self._base(key)
-        base.parent.mkdir(parents=True, exist_ok=True)
         lines = tuple(prompts)
         if lines:
-            _write(_with(base, ".prompts.jsonl"), "\n".join(lines) + "\n")
-        _write(_with(base, ".json"), timing.model_dump_json())
+            write_whole((line + "\n" for line in lines), _with(base, ".prompts.jsonl"))
+        write_whole([timing.model_dump_json()], _with(base, ".json"))
         write_traces([trace], _with(base, ".jsonl"))
         return Kept(trace, timing, lines)
 
@@ -150,12 +147,6 @@ def _name(text: str) -> str:
 
 def _with(base: Path, ending: str) -> Path:
     return base.with_name(base.name + ending)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    partial.replace(path)
 
 
 def _differences(old: object, new: object, where: str) -> list[str]:
