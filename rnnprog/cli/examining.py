@@ -43,6 +43,7 @@ __all__ = ["Sitting", "by_cell", "examine", "swept"]
 EXIT_NO_MODEL = 3
 EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
+_EXITS = {"interrupted": EXIT_INTERRUPTED, "no model": EXIT_NO_MODEL}
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
 _APART = ("judge", "preset")  # flags that are not settings of the exam by themselves
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
@@ -146,8 +147,8 @@ class Sitting:
         else:
             print_exam(exam, self.console)
             self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False, soft_wrap=True)
-        if exam.config.get("stopped") == "interrupted":
-            return EXIT_INTERRUPTED
+        if (by := exam.config.get("stopped by")) in _EXITS:
+            return _EXITS[by]
         if not exam.config.get("complete"):
             return EXIT_INCOMPLETE
         return EXIT_NO_MODEL if _silent(exam) else 0
