@@ -209,7 +209,11 @@ class _Batch:
         finally:
             job.trace = walk.trace(job.description, error)
             job.timing = walk.meter.timing()
-            job.on_done(job)
+            try:
+                job.on_done(job)
+            except Halt as halt:  # whoever keeps the walks can keep no more
+                self._why = self._why or Stop("halted", str(halt))
+                self._stop.set()
 
     def _recorder(self, job: Job, walk: Walk) -> Callable[[StepRecord], None]:
         def record(step: StepRecord) -> None:

@@ -216,8 +216,8 @@ class _Bench:
             self._silent = self._silent + 1 if failure is not None and failure.no_reply else 0
             if failure is not None and self._silent >= self.patience:
                 raise LMUnavailableError(
-                    f"the judge gave no reply to {self._silent} questions in a row, the last: {failure.error}; see that "
-                    "it runs and can be reached"
+                    f"the judge gave no reply to {self._silent} questions in a row, the last: {failure.error}; "
+                    "see that it runs and can be reached"
                 )
             if text is None:
                 said.faults.append(failure.error if failure is not None else "the judge said nothing")

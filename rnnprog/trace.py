@@ -219,7 +219,8 @@ class StepRecord(Value):
     @property
     def failures(self) -> tuple[Failure, ...]:
         """The phases that gave no usable answer: the prediction, then the updates."""
-        return tuple(each.failure for each in (self, *self.updates) if each.failure is not None)
+        found = (self.failure, *(update.failure for update in self.updates))
+        return tuple(failure for failure in found if failure is not None)
 
     @property
     def no_reply(self) -> bool:

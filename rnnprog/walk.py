@@ -169,8 +169,8 @@ class Walk:
             )
         if self._silent_in_a_row >= min(self.failures.patience, self.failures.give_up_after):
             raise LMUnavailableError(
-                f"sequence {self.state.sequence!r}: the model gave no reply for {self._silent_in_a_row} steps in a row, "
-                f"the last (step {record.t}) in phase {failed.phase!r}: {failed.error}; "
+                f"sequence {self.state.sequence!r}: the model gave no reply for {self._silent_in_a_row} steps "
+                f"in a row, the last (step {record.t}) in phase {failed.phase!r}: {failed.error}; "
                 "see that it runs and can be reached"
             )
         if self._failed_in_a_row >= self.failures.give_up_after:

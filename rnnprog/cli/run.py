@@ -68,7 +68,7 @@ def run_command(
     program = _program(task, cell, options(cell_option or [], "--cell-option"), patience)
     walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json, prompts=prompts)
     arms = {cell: walker.walk(program, keep=True)}
-    if control and not arms[cell].interrupted:
+    if control and not arms[cell].interrupted and walker.unwritten is None:
         arms[CONTROL] = walker.walk(_control(program, cell), keep=False)
     walker.tell(arms, embedded=lm == EMBEDDED)
     if code := _exit_code(arms[cell]):

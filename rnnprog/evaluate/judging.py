@@ -7,10 +7,10 @@ from pathlib import Path
 
 import dspy
 
+from rnnprog.errors import LMUnavailableError
 from rnnprog.evaluate.caps import CapReached, Gate, check_priced
 from rnnprog.evaluate.config import Running
 from rnnprog.evaluate.scoring import arm_figures, comparisons, run_scores, scores_of
-from rnnprog.errors import LMUnavailableError
 from rnnprog.exam_result import Arm, ExamResult, MetricSpec
 from rnnprog.jobs import Stop
 from rnnprog.judgements import Judged, judged_metric
@@ -101,7 +101,10 @@ def judge_exam(
 
 
 def _not_judged(exam: ExamResult, told: Fields, stop: Stop) -> ExamResult:
-    note = f"NOT JUDGED: {stop.why}; the scores are those of before, and the judgements made so far are not paid for again."
+    note = (
+        f"NOT JUDGED: {stop.why}; the scores are those of before, "
+        "and the judgements made so far are not paid for again."
+    )
     config = {**exam.config, "judge": {**told, "stopped": stop.why}, "complete": False}
     config["stopped"] = exam.config.get("stopped") or stop.why
     config["stopped by"] = exam.config.get("stopped by") or stop.kind

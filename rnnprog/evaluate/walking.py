@@ -8,13 +8,14 @@ from functools import partial
 
 import dspy
 
+from rnnprog.errors import StorageError
 from rnnprog.evaluate.caps import Gate
 from rnnprog.evaluate.config import Running
 from rnnprog.evaluate.entrants import Entrant
 from rnnprog.evaluate.protocol import Part
 from rnnprog.evaluate.store import Kept, Store, WalkKey
 from rnnprog.evaluate.watch import Watcher
-from rnnprog.jobs import Job, Stop, run_jobs
+from rnnprog.jobs import Halt, Job, Stop, run_jobs
 from rnnprog.prompt_file import PromptList
 from rnnprog.state import State
 from rnnprog.trace import Sequence as Series
@@ -133,10 +134,12 @@ class Walker:
     def _done(self, key: WalkKey, prompts: PromptList, floor: bool, job: Job) -> None:
         assert job.trace is not None
         if job.complete:
-            kept = Kept(job.trace, job.timing, lines=tuple(prompts.lines))
+            self.walked.done[key] = Kept(job.trace, job.timing, lines=tuple(prompts.lines))
             if self.store is not None and not floor:
-                kept = self.store.keep(key, job.trace, job.timing, prompts.lines)
-            self.walked.done[key] = kept
+                try:
+                    self.store.keep(key, job.trace, job.timing, prompts.lines)
+                except StorageError as error:
+                    raise Halt(f"{error}; walks that were kept before are not paid for again") from error
             return
         if not job.stopped:
             self.walked.broken[key] = Kept(job.trace, job.timing, lines=tuple(prompts.lines))
