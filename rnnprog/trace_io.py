@@ -7,20 +7,19 @@ Floats, NaN and infinities included, come back as they were.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic import ValidationError
 
 from rnnprog.errors import TraceError
+from rnnprog.folder import put_file
 from rnnprog.trace import FORMAT, StepRecord, Trace
 
-__all__ = ["read_traces", "step_line", "to_lines", "write_traces", "write_whole"]
+__all__ = ["read_traces", "step_line", "to_lines", "write_traces"]
 
-_BUFFER = 1 << 16
 _CUT = {"unanswered": [], "error": "the file ends before the sequence does"}
 
 
@@ -44,41 +43,18 @@ def write_traces(traces: Iterable[Trace], path: str | Path) -> Path:
 
     Raises:
         TraceError: two traces are of the same sequence id.
+        StorageError: the file cannot be written.
     """
-    return write_whole(_lines(traces), path)
+    return put_file(path, (line + "\n" for trace in _distinct(traces) for line in to_lines(trace)))
 
 
-def _lines(traces: Iterable[Trace]) -> Iterator[str]:
+def _distinct(traces: Iterable[Trace]) -> Iterator[Trace]:
     names: set[str] = set()
     for trace in traces:
         if trace.sequence in names:
             raise TraceError(f"two traces of sequence {trace.sequence!r}; write them into files of their own")
         names.add(trace.sequence)
-        for line in to_lines(trace):
-            yield line + "\n"
-
-
-def write_whole(texts: Iterable[str], path: str | Path) -> Path:
-    """Write texts into one file, creating its folder; an existing file is replaced in one move, or not at all."""
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with _opened(partial) as file:
-            file.writelines(text.encode("utf-8") for text in texts)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _opened(path: Path) -> BinaryIO:
-    # Each word with the system hands the interpreter to another walk, to wait for its return; so there are few of them.
-    try:
-        return path.open("wb", buffering=_BUFFER)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb", buffering=_BUFFER)
+        yield trace
 
 
 def read_traces(path: str | Path) -> list[Trace]:

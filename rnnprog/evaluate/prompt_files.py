@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rnnprog.evaluate.walking import Walked
 from rnnprog.exam_result import Arm, ArmRun, ExamResult
-from rnnprog.trace_io import write_whole
+from rnnprog.folder import put_file
 
 __all__ = ["write_prompts"]
 
@@ -37,6 +37,6 @@ def _arm(index: int, arm: Arm, walked: Walked, folder: Path) -> Arm:
         ]
         name = f"prompts/{index:02d}-{_NOT_NAME.sub('-', arm.label)}-seed{run.seed}.jsonl"
         if lines:
-            write_whole((line + "\n" for line in lines), folder / name)
+            put_file(folder / name, (line + "\n" for line in lines))
         runs.append(run.model_copy(update={"prompts": name if lines else None}))
     return arm.model_copy(update={"runs": tuple(runs)})
