@@ -127,9 +127,10 @@ def main() -> None:
         assert engine.calls == other.calls == paid
         walks.append(took.walks)
         bests.append(best)
-        print(f"examine: {took.walks:.1f} s, {took.walks / ideal:.3f}x the ideal, for {paid:,} calls, ", end="")
-        print(f"{1e3 * took.processor / paid:.2f} ms of processor time a call; {took.rest:.1f} s of figures and tests ")
-        print(f"after the walks; dspy.Evaluate: {best:.1f} s, {best / ideal:.3f}x the ideal", flush=True)
+        spent = 1e3 * took.processor / paid
+        print(f"examine: {took.walks:.1f} s, {took.walks / ideal:.3f}x the ideal, ", end="")
+        print(f"{spent:.2f} ms of processor time a call, {took.rest:.1f} s more for figures and tests; ", end="")
+        print(f"dspy.Evaluate: {best:.1f} s, {best / ideal:.3f}x", flush=True)
     lm, _ = counting(LATENCY)
     by_arm = sum(evaluated(lm, sequences, THREADS) for _ in range(ARMS))
     print(f"dspy.Evaluate, all arms at once / ideal: {min(bests) / ideal:.3f}x; arm by arm: {by_arm / ideal:.3f}x")
