@@ -165,6 +165,7 @@ class Backbone:
                 encoder_outputs=BaseModelOutput(last_hidden_state=conditioned.latents.to(self.dtype)),
                 attention_mask=conditioned.mask.long(),
                 labels=labels,
+                use_cache=False,  # one pass: keys kept for a next step would only be built and thrown away
             )
 
     def generate(self, conditioned: Conditioned, max_new_tokens: int = 32) -> list[str]:

@@ -91,6 +91,18 @@ def test_many_users_together_equal_each_alone(backbone: Backbone, name: str) -> 
     assert answers == [together.answer(QUESTION, user=user) for user in said]
 
 
+def test_a_write_touches_only_its_own_users(backbone: Backbone) -> None:
+    """Not even a copy is made of the others, so a write costs the same however many users there are."""
+    mem = memory(backbone)
+    mem.write_all({"a": SAID, "b": SAID[:1], "c": SAID[1:]})
+    before = {user: mem._banks[user] for user in mem.users}
+    mem.write(SAID[0], user="b")
+    assert [mem._banks[user] is before[user] for user in "abc"] == [True, False, True]
+    single = mem.model.empty(1).nbytes
+    assert mem._banks["a"].rows.untyped_storage().nbytes() == single
+    assert mem.nbytes == 3 * single
+
+
 def test_writing_in_pieces_equals_writing_at_once(backbone: Backbone) -> None:
     whole, pieces = memory(backbone), memory(backbone)
     whole.write(SAID)
@@ -259,6 +271,17 @@ def test_capacity_and_decay_are_arguments(backbone: Backbone) -> None:
     torch.testing.assert_close(slow.bank().rows - mem.bank().rows, 0.5 * first)
     with pytest.raises(LatentError, match="part of a MethodSpec"):
         LatentMemory.around(backbone, small("M.3"), capacity=9)
+
+
+def test_a_file_whose_users_and_banks_differ_is_refused(backbone: Backbone, tmp_path: Path) -> None:
+    path, mem = tmp_path / "bank.safetensors", memory(backbone)
+    mem.write_all({"a": SAID, "b": SAID})
+    mem.save(path)
+    tensors, about = read_tensors(path)
+    write_tensors(path, tensors, {**about, "users": ["a"]})
+    with pytest.raises(BankError, match="1 users and holds 2 banks"):
+        mem.load(path)
+    assert mem.users == ("a", "b")
 
 
 def test_reset_of_an_unknown_user_is_named(backbone: Backbone) -> None:
