@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from rnnprog.latent.backbone import Backbone, Prompts
+from rnnprog.latent.backbone import Backbone, Prompts, in_pieces
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.checkpoint import (
     describe,
@@ -112,19 +112,25 @@ class LatentMemory:
 
     def write(self, turns: Said | Sequence[Said], *, user: str = DEFAULT) -> None:
         """Write one or several turns of one user, in order."""
-        self.write_all({user: [turns] if isinstance(turns, str | Turn) else turns})
+        self.write_all({user: turns})
 
-    def write_all(self, said: Mapping[str, Sequence[Said]]) -> None:
+    def write_all(self, said: Mapping[str, Said | Sequence[Said]]) -> None:
         """Write turns of many users in one go: encoded together, folded in step.
 
         Raises ``EmptyConversationError`` for nothing to write, ``TurnTooLongError``, ``CapacityError`` when a turn does
-        not fit into the bank, ``BankError`` when the result is not finite, ``DeviceMemoryError``.
+        not fit into the bank, ``BankError`` when the result is not finite, ``DeviceMemoryError``, ``LatentError`` for
+        a turn that is no text.
         """
         texts = {user: self._texts(user, turns) for user, turns in said.items()}
         if not texts:
             raise EmptyConversationError("write got no users: pass at least one user with at least one turn")
-        written = self._fold(self._together(list(texts)), list(texts.values())).checked()
-        self._banks.update(zip(texts, written.apart(), strict=True))
+        users = list(texts)
+
+        def work(piece: slice) -> list[Bank]:
+            part = users[piece]
+            return self._fold(self._together(part), [texts[user] for user in part]).checked().apart()
+
+        self._banks.update(zip(users, in_pieces(len(users), len(users), work, "users"), strict=True))
 
     def answer(self, question: str, *, user: str = DEFAULT, max_new_tokens: int = 32) -> str:
         """The greedy answer of the frozen model with this user's memory; questions are not written."""
@@ -132,15 +138,19 @@ class LatentMemory:
 
     def answer_all(self, asked: Sequence[tuple[str, str]], *, max_new_tokens: int = 32) -> list[str]:
         """Answers to (user, question) pairs, batched; a device out of memory halves the batch and says so."""
-        if not asked or any(not question.strip() for _, question in asked):
-            raise EmptyConversationError(
-                "a question is empty: pass at least one (user, question) pair with words in it"
-            )
-        chosen = self._together([user for user, _ in asked])
-        return self.answers_from(chosen, [question for _, question in asked], max_new_tokens=max_new_tokens)
+        questions = [question for _, question in asked]
+        _checked_questions(questions)
+        return self.answers_from(self._together([user for user, _ in asked]), questions, max_new_tokens=max_new_tokens)
 
     def answers_from(self, bank: Bank, questions: Sequence[str], *, max_new_tokens: int = 32) -> list[str]:
-        """Answers read from an explicit bank, one memory in it for each question; users of this object play no part."""
+        """Answers read from an explicit bank, one memory in it for each question; users of this object play no part.
+
+        Raises ``EmptyConversationError`` for a question without words, ``BankError`` for a bank that is not finite, of
+        another size, or of another number of users than questions.
+        """
+        _checked_questions(questions)
+        if bank.checked().users != len(questions):
+            raise BankError(f"{bank.users} memories for {len(questions)} questions: pass one for each")
         texts = [self.prompts.question.format(text=question) for question in questions]
         answers: list[str] = []
         backbone = self.model.backbone
@@ -191,8 +201,9 @@ class LatentMemory:
             )
         self._banks = dict(zip(about["users"], bank.apart(), strict=True))
 
-    def _texts(self, user: str, turns: Sequence[Said]) -> list[str]:
-        lines = [spoken([turn], self.prompts.turn)[0] if isinstance(turn, Turn) else turn for turn in turns]
+    def _texts(self, user: str, turns: Said | Sequence[Said]) -> list[str]:
+        several = list(turns) if isinstance(turns, Sequence) and not isinstance(turns, str) else [turns]
+        lines = [self._line(user, turn) for turn in several]
         if not lines:
             raise EmptyConversationError(f"user {user!r} has no turns: leave the user out or pass at least one turn")
         if any(not line.strip() for line in lines):
@@ -200,6 +211,11 @@ class LatentMemory:
         if self.long_turns == "split":
             return [piece for line in lines for piece in self._split(line)]
         return lines
+
+    def _line(self, user: str, turn: Said) -> str:
+        if not isinstance(turn, str | Turn):
+            raise LatentError(f"user {user!r} said {turn!r}, which is no text: write a str or a Turn")
+        return turn if isinstance(turn, str) else spoken([turn], self.prompts.turn)[0]
 
     def _split(self, text: str) -> list[str]:
         tokenizer, limit = self.model.backbone.tokenizer, self.model.backbone.max_tokens
@@ -236,3 +252,8 @@ class LatentMemory:
         """The banks of these users side by side; a fresh one for each who has said nothing yet."""
         fresh = self.model.empty(1)
         return Bank.joined([self._banks.get(user, fresh) for user in users])
+
+
+def _checked_questions(questions: Sequence[str]) -> None:
+    if not questions or not all(isinstance(question, str) and question.strip() for question in questions):
+        raise EmptyConversationError("a question is empty: pass at least one (user, question) pair with words in it")
