@@ -18,13 +18,12 @@ from rnnprog.latent.checkpoint import (
     spec_from,
     write_tensors,
 )
-from rnnprog.latent.conversations import Turn, spoken
+from rnnprog.latent.conversations import Said, texts_said
 from rnnprog.latent.errors import BankError, CapacityError, EmptyConversationError, LatentError
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.spec import Form, MethodSpec, method
 from rnnprog.latent.talks import PackedTexts, pack
 
-Said = str | Turn
 DEFAULT = "user"
 _PARTS = ("rows", "filled", "turns", "tokens")
 
@@ -202,20 +201,8 @@ class LatentMemory:
         self._banks = dict(zip(about["users"], bank.apart(), strict=True))
 
     def _texts(self, user: str, turns: Said | Sequence[Said]) -> list[str]:
-        several = list(turns) if isinstance(turns, Sequence) and not isinstance(turns, str) else [turns]
-        lines = [self._line(user, turn) for turn in several]
-        if not lines:
-            raise EmptyConversationError(f"user {user!r} has no turns: leave the user out or pass at least one turn")
-        if any(not line.strip() for line in lines):
-            raise EmptyConversationError(f"user {user!r} has a turn without words: leave it out")
-        if self.long_turns == "split":
-            return [piece for line in lines for piece in self._split(line)]
-        return lines
-
-    def _line(self, user: str, turn: Said) -> str:
-        if not isinstance(turn, str | Turn):
-            raise LatentError(f"user {user!r} said {turn!r}, which is no text: write a str or a Turn")
-        return turn if isinstance(turn, str) else spoken([turn], self.prompts.turn)[0]
+        lines = texts_said(user, turns, self.prompts.turn)
+        return [piece for line in lines for piece in self._split(line)] if self.long_turns == "split" else lines
 
     def _split(self, text: str) -> list[str]:
         tokenizer, limit = self.model.backbone.tokenizer, self.model.backbone.max_tokens

@@ -146,6 +146,8 @@ def test_errors_lose_no_bank(backbone: Backbone, monkeypatch: pytest.MonkeyPatch
         mem.write(["ana: it rains again", " ".join(["dog"] * 30)])
     with pytest.raises(EmptyConversationError, match="without words"):
         mem.write(["ana: it rains again", "  "])
+    with pytest.raises(EmptyConversationError, match="without words"):
+        mem.write(Turn("ana", " "))
     with pytest.raises(EmptyConversationError, match="no turns"):
         mem.write([])
     with pytest.raises(EmptyConversationError, match="no users"):
