@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from rnnprog.errors import TraceError
+from rnnprog.folder import put_file
 from rnnprog.memory import Value
 from rnnprog.metrics import MetricLike, get_metric
 from rnnprog.statistics import Comparison, Estimate
@@ -156,6 +157,9 @@ def write_exam(exam: ExamResult, folder: str | Path) -> Path:
 
     The traces go first and ``result.json`` is moved into place last: where it exists, it is complete.
 
+    Raises:
+        StorageError: the folder cannot be written, or its disk is full.
+
     Example:
         >>> import tempfile
         >>> exam = ExamResult(task="rain", arms=(Arm(label="a", runs=(ArmRun(result=Result()),)),))
@@ -170,12 +174,7 @@ def write_exam(exam: ExamResult, folder: str | Path) -> Path:
             place["traces"] = name if run.result.traces else None
             if run.result.traces:
                 write_traces(run.result.traces, folder / name)
-    path = folder / "result.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name("result.json.partial")
-    partial.write_text(json.dumps({"format": EXAM_FORMAT, **head}, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
-    return path
+    return put_file(folder / "result.json", [json.dumps({"format": EXAM_FORMAT, **head}, ensure_ascii=False, indent=1)])
 
 
 def read_exam(path: str | Path) -> ExamResult:

@@ -73,8 +73,9 @@ def main() -> None:
     except RnnprogError as error:
         _say(error)
         sys.exit(EXIT_DATA)
-    except OSError as error:  # a folder that cannot be written, a full disk; steps already in a file stay there
-        _say(error)
+    except OSError as error:  # a file that nobody else has a word for
+        place = f" at {error.filename!r}" if error.filename else ""
+        _say(type(error)(f"{error.strerror or error}{place}; what was written before is kept"))
         sys.exit(EXIT_DATA)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -49,6 +49,11 @@ LmOptions = Annotated[
     ),
 ]
 
+Patience = Annotated[
+    Optional[int],
+    typer.Option(min=1, help="Steps in a row without any reply that end a walk [3].", rich_help_panel=MODEL),
+]
+
 Concurrency = Annotated[Optional[int], typer.Option(min=1, help="Walks in flight [8].", rich_help_panel=LIMITS)]
 MaxCalls = Annotated[
     Optional[int], typer.Option(min=0, help="Model calls that may be paid for.", rich_help_panel=LIMITS)

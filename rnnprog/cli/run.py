@@ -48,6 +48,7 @@ def run_command(
     concurrency: Annotated[int, typer.Option(min=1, help="Sequences in flight.", rich_help_panel=_WALK)] = 8,
     lm: flags.Lm = EMBEDDED,
     lm_option: flags.LmOptions = None,
+    patience: flags.Patience = None,
     record: Annotated[
         Optional[Path], typer.Option(help="Record every model call into this file.", rich_help_panel=flags.MODEL)
     ] = None,
@@ -64,10 +65,10 @@ def run_command(
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     task = _task(data, signature, columns, options(option or [], "--option"), limit)
-    program = _program(task, cell, options(cell_option or [], "--cell-option"))
+    program = _program(task, cell, options(cell_option or [], "--cell-option"), patience)
     walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json, prompts=prompts)
     arms = {cell: walker.walk(program, keep=True)}
-    if control and not arms[cell].interrupted:
+    if control and not arms[cell].interrupted and walker.unwritten is None:
         arms[CONTROL] = walker.walk(_control(program, cell), keep=False)
     walker.tell(arms, embedded=lm == EMBEDDED)
     if code := _exit_code(arms[cell]):
@@ -114,10 +115,11 @@ def _task(
     return own_file(data, signature, limit, columns, given)
 
 
-def _program(task: TaskData, cell: str, settings: dict[str, Any]) -> RecurrentModule:
+def _program(task: TaskData, cell: str, settings: dict[str, Any], patience: int | None) -> RecurrentModule:
     import rnnprog
 
-    return rnnprog.RecurrentModule(rnnprog.make_cell(cell, task.task, **settings))
+    policy = rnnprog.FailurePolicy() if patience is None else rnnprog.FailurePolicy(patience=patience)
+    return rnnprog.RecurrentModule(rnnprog.make_cell(cell, task.task, **settings), failures=policy)
 
 
 def _control(program: RecurrentModule, cell: str) -> RecurrentModule:
@@ -125,4 +127,4 @@ def _control(program: RecurrentModule, cell: str) -> RecurrentModule:
 
     if not isinstance(program.cell, rnnprog.Reflective):
         raise rnnprog.ConfigurationError(f"--control holds the memory of a reflective cell empty; the cell is {cell!r}")
-    return rnnprog.RecurrentModule(rnnprog.EmptyMemory.of(program.cell))
+    return rnnprog.RecurrentModule(rnnprog.EmptyMemory.of(program.cell), failures=program.failures)

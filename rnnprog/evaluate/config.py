@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from rnnprog.errors import ConfigurationError
 from rnnprog.lm.prices import Price, read_prices
 from rnnprog.memory import Value
+from rnnprog.recording import FailurePolicy
 from rnnprog.trace import Fields
 
 __all__ = ["ArmSpec", "DataSpec", "ExamConfig", "Running", "read_toml"]
@@ -161,6 +162,7 @@ class Running(Value):
         max_usd: money that may be spent from now on; refuses models without a known price.
         prices: what models cost, by name, above dspy's price list; :func:`~rnnprog.lm.prices.read_prices` reads them.
         prompts: keep every prompt, for the page.
+        patience: steps in a row without any reply from the model that end a walk; see :class:`rnnprog.FailurePolicy`.
     """
 
     concurrency: int = Field(default=8, ge=1)
@@ -169,6 +171,7 @@ class Running(Value):
     max_usd: float | None = Field(default=None, ge=0)
     prices: dict[str, Price] = Field(default_factory=dict)
     prompts: bool = False
+    patience: int = Field(default=FailurePolicy().patience, ge=1)
 
     @classmethod
     def of(cls, **given: Any) -> Running:
