@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+_ORDER = ("write,", "answer,", "training,", "writes", "bare", "bank")
 _BLOCK = re.compile(r"(<!-- latent speed -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -73,6 +74,11 @@ def table(runs: Runs) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _place(row: Row) -> int:
+    first = row.name.split()[0]
+    return _ORDER.index(first) if first in _ORDER else len(_ORDER)
+
+
 def _cell(row: Row | None) -> str:
     if row is None:
         return "-"
@@ -92,7 +98,7 @@ def publish(document: Path, run: str, rows: list[Row]) -> None:
     path = document.with_name("latent-speed.json")
     runs = load(path)
     known = {row.name: row for row in runs.get(run, [])} | {row.name: row for row in rows}
-    runs[run] = list(known.values())
+    runs[run] = sorted(known.values(), key=_place)
     document.write_text(filled(document.read_text(), runs))
     stored = {name: [asdict(row) for row in some] for name, some in runs.items()}
     path.write_text(json.dumps(stored, indent=1) + "\n")
