@@ -14,6 +14,7 @@ from rich.console import Console
 
 from rnnprog.cli.judging import JUDGEMENTS, Counted, Judge, judge_of
 from rnnprog.cli.models import model
+from rnnprog.cli.own import in_flags
 from rnnprog.cli.telling import print_exam, summary_of
 from rnnprog.errors import ConfigurationError, StorageError
 from rnnprog.evaluate import (
@@ -101,7 +102,8 @@ class Sitting:
     @cached_property
     def frame(self) -> Frame:
         """What the exam stands on; loading it loads the data."""
-        return frame_of(self.config, self.lm)
+        with in_flags():
+            return frame_of(self.config, self.lm)
 
     def estimate(self, *, look_only: bool) -> dict[str, Any]:
         """Say what the exam will cost; returns it as JSON.
