@@ -36,6 +36,7 @@ from rnnprog.evaluate import (
     split_settings,
 )
 from rnnprog.exam_result import ExamResult, write_exam
+from rnnprog.folder import tried_folder
 from rnnprog.report.build import build
 from rnnprog.report.failures import never_answered
 
@@ -108,13 +109,16 @@ class Sitting:
     def estimate(self, *, look_only: bool) -> dict[str, Any]:
         """Say what the exam will cost; returns it as JSON.
 
-        The folder is claimed first: what it holds decides what is still to be paid.
+        The folder is looked into first: what it holds decides what is still to be paid, and whether there is an exam.
 
         Args:
-            look_only: leave no trace of the question on disk.
+            look_only: do not try whether the folder can be written.
         """
         frame = self.frame
-        found = estimate(frame, claimed(frame, self.out, look_only=look_only), self.running.prices)
+        store = claimed(frame, self.out, look_only=True)
+        if not look_only:
+            tried_folder(self.out)
+        found = estimate(frame, store, self.running.prices)
         total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
         usd = _sum([arm.usd for arm in found])
         if not self.quiet and not total["steps"]:
