@@ -26,7 +26,7 @@ from rnnprog.optimizers.fitting import Fitting
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, Board, counted, places_of
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, Board, counted, places_of, tally
 from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER, second_chance
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.rounds import Rounds
@@ -49,10 +49,10 @@ class Progress(Value):
     """Where a search stands, for a display.
 
     Attributes:
-        trials: trials finished.
-        wanted: trials asked for.
-        pruned: trials ended early.
-        failed: trials that failed.
+        trials: candidates tried.
+        wanted: candidates asked for.
+        pruned: of those tried, ended early and left at that.
+        failed: of those tried, failed.
         best: best score so far; ``None`` before the first.
         spent: calls, tokens, money and seconds.
         doing: what is being done, in words.
@@ -165,7 +165,9 @@ class Search:
             self.evaluator.purse.learn(self.evaluator.ledger.refresh(trials).spent)
             place = places_of(trials)[trial.number]
             pool = self._hold_rounds(place)
-            candidate = self._draw(trial, place, pool)
+            candidate = self._draw(
+                trial, place, pool, drawn=bool(trials[trial.number].system_attrs.get("fixed_params"))
+            )
             outcome = self._evaluate(trial, place, candidate)
         except (OutOfBudgetError, KeyboardInterrupt) as stop:
             trial.set_user_attr(INTERRUPTED, str(stop) or "by the user")
@@ -196,9 +198,11 @@ class Search:
         if reached := self.evaluator.purse.exhausted:
             raise OutOfBudgetError(f"the budget is spent: {reached}")
 
-    def _draw(self, trial: optuna.Trial, place: int, pool: Pool) -> Candidate:
+    def _draw(self, trial: optuna.Trial, place: int, pool: Pool, drawn: bool) -> Candidate:
+        """Draw what is to be tried; ``drawn``: the trial repeats one that was drawn to the end before it broke off."""
         empty = self.space.room(pool)
-        again = second_chance(self.study, place) if place >= len(self._given) and self.objective.single else None
+        free = place >= len(self._given) and self.objective.single and not drawn
+        again = second_chance(self.study, place) if free else None
         if again is not None:
             trial.set_user_attr(AGAIN, again.number)
         fixed = self._fixed(place) if again is None else dict(again.params)
@@ -327,12 +331,12 @@ class Search:
 
     def _look(self) -> Progress:
         trials = self.board.trials()
-        best = self.best_trial(trials)
+        best, done = self.best_trial(trials), tally(trials)
         return Progress(
-            trials=counted([trial for trial in trials if trial.state.is_finished()]),
+            trials=done.tried,
             wanted=self.trials,
-            pruned=sum(PRUNED_AFTER in trial.user_attrs for trial in trials),
-            failed=sum("error" in trial.user_attrs for trial in trials),
+            pruned=done.ended,
+            failed=done.failed,
             best=None if best is None else best.user_attrs["measures"]["score"],
         )
 
