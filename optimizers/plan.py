@@ -6,7 +6,9 @@ given choices and rounds of proposals hang on places, which is why a resumed sea
 
 from __future__ import annotations
 
+import copy
 import time
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +21,18 @@ from rnnprog.optimizers.options import Option, Pool
 from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
 from rnnprog.optimizers.workers import WORKER, Worker
 
-__all__ = ["CANDIDATE", "DUPLICATE", "INTERRUPTED", "RETRY", "Board", "Tally", "counted", "places_of", "tally"]
+__all__ = [
+    "CANDIDATE",
+    "DUPLICATE",
+    "INTERRUPTED",
+    "RETRY",
+    "Board",
+    "Recent",
+    "Tally",
+    "counted",
+    "places_of",
+    "tally",
+]
 
 RETRY = "retry_of"
 INTERRUPTED = "interrupted"
@@ -28,6 +41,30 @@ CANDIDATE = "rnnprog:candidate"
 _OPTION = "option:"
 _ROUND = "rnnprog:round:"
 _SIGNING = 3.0  # seconds
+
+
+class Recent(optuna.Study):
+    """A study whose trials are read again only where what was read is older than some seconds.
+
+    For samplers and pruners, which read all trials at each question. With one worker nothing changes in between but the
+    trial that asks, and that is handed to them besides.
+
+    Args:
+        study: the study.
+        trials: what was just read of it.
+        seconds: how long a reading serves.
+    """
+
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial], seconds: float = 5.0) -> None:
+        self.__dict__.update(study.__dict__)
+        self._read, self._when, self._seconds = trials, time.monotonic(), seconds
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """Return the trials of the given states."""
+        if time.monotonic() - self._when > self._seconds:
+            self._read, self._when = super().get_trials(deepcopy=False), time.monotonic()
+        found = [trial for trial in self._read if states is None or trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
 
 
 class Board:
@@ -40,6 +77,7 @@ class Board:
 
     def __init__(self, study: optuna.Study, worker: Worker) -> None:
         self.study, self.worker = study, worker
+        self._closed: dict[int, dict[str, JsonValue]] = {}
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials, of the given states or all."""
@@ -97,8 +135,12 @@ class Board:
 
     def round(self, number: int) -> dict[str, JsonValue] | None:
         """Return what round ``number`` of proposals came to; ``None`` if it was not held yet."""
-        found: dict[str, JsonValue] | None = self._attributes().get(f"{_ROUND}{number}")
-        return found
+        if number not in self._closed:
+            found: dict[str, JsonValue] | None = self._attributes().get(f"{_ROUND}{number}")
+            if found is None:
+                return None
+            self._closed[number] = found
+        return self._closed[number]
 
     def close_round(self, number: int, rejected: list[str]) -> None:
         """Say that a round is over, and what was refused."""

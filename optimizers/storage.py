@@ -20,6 +20,7 @@ import tenacity
 from optuna.storages import BaseStorage
 
 from rnnprog.errors import ConfigurationError, RnnprogError
+from rnnprog.optimizers.batching import DatabaseStorage
 from rnnprog.optimizers.journal import open_journal
 
 __all__ = ["StorageError", "StorageLike", "check_storage", "open_storage", "storage_errors", "why"]
@@ -91,7 +92,7 @@ def _database(url: str) -> BaseStorage:
             storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
             if url.startswith("sqlite"):
                 _write_ahead(storage.engine)
-            return optuna.storages.get_storage(storage)
+            return DatabaseStorage(storage)
     raise AssertionError("unreachable")
 
 
