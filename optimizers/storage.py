@@ -112,8 +112,8 @@ def _write_ahead(engine: Any) -> None:
 
 
 def _is_race(error: BaseException) -> bool:
-    text = str(error)
-    return any(sign in text for sign in ("already exists", "duplicate key", "database is locked", "DuplicateTable"))
+    signs = ("already exists", "duplicate key", "UNIQUE constraint", "database is locked", "DuplicateTable")
+    return any(sign in str(error) for sign in signs)
 
 
 def _grpc(url: str) -> BaseStorage:
