@@ -7,7 +7,6 @@ trial, and goes with it: it can be had again from the ledger, the evaluation its
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,13 +14,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
-from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 
-__all__ = ["DatabaseStorage", "FileStorage", "together"]
+__all__ = ["Batching", "FileStorage", "Held", "Writes", "together"]
 
 
 def together(storage: BaseStorage) -> AbstractContextManager[None]:
@@ -29,10 +26,10 @@ def together(storage: BaseStorage) -> AbstractContextManager[None]:
 
     Reads inside do not see them. With a storage that cannot, each write is made as ever.
     """
-    return storage.together() if isinstance(storage, _Batching) else nullcontext()
+    return storage.together() if isinstance(storage, Batching) else nullcontext()
 
 
-class _Writes:
+class Writes:
     """What is to be written to a trial; later writes of a name replace earlier ones."""
 
     def __init__(self) -> None:
@@ -42,28 +39,29 @@ class _Writes:
         self.values: dict[int, float] = {}
         self.end: tuple[TrialState, Sequence[float] | None] | None = None
 
-    def add(self, other: _Writes) -> None:
+    def add(self, other: Writes) -> None:
+        """Take over what another writes to the same trial later."""
         self.params.update(other.params)
         self.user.update(other.user)
         self.system.update(other.system)
         self.values.update(other.values)
 
 
-class _Held:
+class Held:
     """What is held back: reported values by trial, and all writes of a thread that is inside ``together``."""
 
     def __init__(self) -> None:
-        self.lock, self.values = threading.Lock(), dict[int, _Writes]()
+        self.lock, self.values = threading.Lock(), dict[int, Writes]()
         self.local = threading.local()
 
-    def __reduce__(self) -> tuple[type[_Held], tuple[()]]:
-        return _Held, ()  # storages are pickled to other processes, which have nothing to write
+    def __reduce__(self) -> tuple[type[Held], tuple[()]]:
+        return Held, ()  # storages are pickled to other processes, which have nothing to write
 
 
-class _Batching(BaseStorage):
+class Batching(BaseStorage):
     """What both storages share; each says how several writes are made as one."""
 
-    _held: _Held
+    _held: Held
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -71,7 +69,7 @@ class _Batching(BaseStorage):
         if getattr(self._held.local, "by_trial", None) is not None:
             yield
             return
-        self._held.local.by_trial = by_trial = dict[int, _Writes]()
+        self._held.local.by_trial = by_trial = dict[int, Writes]()
         try:
             yield
         finally:
@@ -79,66 +77,66 @@ class _Batching(BaseStorage):
             for trial_id, writes in by_trial.items():
                 self._put(trial_id, writes)
 
-    def _put(self, trial_id: int, writes: _Writes) -> None:
+    def _put(self, trial_id: int, writes: Writes) -> None:
         by_trial = getattr(self._held.local, "by_trial", None)
         if by_trial is not None:
-            by_trial.setdefault(trial_id, _Writes()).add(writes)
+            by_trial.setdefault(trial_id, Writes()).add(writes)
         else:
             self._now(trial_id, writes)
 
-    def _now(self, trial_id: int, writes: _Writes) -> None:
+    def _now(self, trial_id: int, writes: Writes) -> None:
         with self._held.lock:
-            kept = self._held.values.pop(trial_id, _Writes())
+            kept = self._held.values.pop(trial_id, Writes())
         writes.values = {**kept.values, **writes.values}
         self._write(trial_id, writes)
 
-    def _write(self, trial_id: int, writes: _Writes) -> None:
+    def _write(self, trial_id: int, writes: Writes) -> None:
         raise NotImplementedError
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
         """Write a parameter."""
-        writes = _Writes()
+        writes = Writes()
         writes.params[param_name] = param_value_internal, distribution
         self._put(trial_id, writes)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Write a user attribute."""
-        writes = _Writes()
+        writes = Writes()
         writes.user[key] = value
         self._put(trial_id, writes)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Write a system attribute."""
-        writes = _Writes()
+        writes = Writes()
         writes.system[key] = value
         self._put(trial_id, writes)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Keep a reported value for the next write to the trial."""
         with self._held.lock:
-            self._held.values.setdefault(trial_id, _Writes()).values[step] = intermediate_value
+            self._held.values.setdefault(trial_id, Writes()).values[step] = intermediate_value
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Write the state and values; with the end of a trial goes what is held back of it."""
         if not state.is_finished():
             return super().set_trial_state_values(trial_id, state, values)  # type: ignore[safe-super]
         by_trial = getattr(self._held.local, "by_trial", None) or {}
-        writes = by_trial.pop(trial_id, _Writes())
+        writes = by_trial.pop(trial_id, Writes())
         writes.end = state, values
         self._now(trial_id, writes)
         return True
 
 
-class FileStorage(_Batching, JournalStorage):
+class FileStorage(Batching, JournalStorage):
     """Optuna's journal storage; what belongs together is appended under one lock and flushed once."""
 
     def __init__(self, backend: Any) -> None:
         super().__init__(backend)
-        self._held = _Held()
+        self._held = Held()
 
-    def _write(self, trial_id: int, writes: _Writes) -> None:
+    def _write(self, trial_id: int, writes: Writes) -> None:
         operation = JournalOperation
         lines: list[tuple[int, dict[str, Any]]] = [
             (
@@ -163,69 +161,3 @@ class FileStorage(_Batching, JournalStorage):
             common = {"worker_id": self._replay_result.worker_id, "trial_id": trial_id}
             self._backend.append_logs([{"op_code": code, **common, **fields} for code, fields in lines])
             self._sync_with_backend()
-
-
-class DatabaseStorage(_Batching, _CachedStorage):
-    """Optuna's database storage, with its cache; what belongs together is one transaction."""
-
-    def __init__(self, backend: RDBStorage) -> None:
-        super().__init__(backend)
-        self._held = _Held()
-
-    def _write(self, trial_id: int, writes: _Writes) -> None:
-        from optuna.storages._rdb import models
-
-        backend, study = self._backend, self._studies[self._study_of(trial_id)]
-        with _create_scoped_session(backend.scoped_session) as session:
-            trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=writes.end is not None)
-            backend.check_trial_is_updatable(trial_id, trial.state)  # type: ignore[arg-type]
-            for name, (value, distribution) in writes.params.items():
-                known = study.param_distribution.get(name)
-                backend._set_trial_param_without_commit(session, trial_id, name, value, distribution, known)
-            if backend.engine.name not in ("sqlite", "postgresql"):
-                for key, said in writes.user.items():
-                    backend._set_trial_attr_without_commit(session, models.TrialUserAttributeModel, trial_id, key, said)
-                for key, said in writes.system.items():
-                    backend._set_trial_attr_without_commit(
-                        session, models.TrialSystemAttributeModel, trial_id, key, said
-                    )
-                for step, reported in writes.values.items():
-                    backend._set_trial_intermediate_value_without_commit(session, trial_id, step, reported)
-            else:
-                self._upsert(session, models.TrialUserAttributeModel, "key", _attributes(trial_id, writes.user))
-                self._upsert(session, models.TrialSystemAttributeModel, "key", _attributes(trial_id, writes.system))
-                stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
-                rows = [
-                    dict(zip(("trial_id", "step", *_VALUE), (trial_id, step, *stored(value)), strict=True))
-                    for step, value in writes.values.items()
-                ]
-                self._upsert(session, models.TrialIntermediateValueModel, "step", rows)
-            if writes.end is not None:
-                for objective, end in enumerate(writes.end[1] or ()):
-                    backend._set_trial_value_without_commit(session, trial, objective, end)
-                trial.state, trial.datetime_complete = writes.end[0], datetime.now()
-        study.param_distribution.update({name: found for name, (_, found) in writes.params.items()})
-
-    def _study_of(self, trial_id: int) -> int:
-        if trial_id not in self._trial_id_to_study_id_and_number:
-            for study in self.get_all_studies():
-                self.get_all_trials(study._study_id, deepcopy=False)
-        return self._trial_id_to_study_id_and_number[trial_id][0]
-
-    def _upsert(self, session: Any, model: Any, key: str, rows: list[dict[str, Any]]) -> None:
-        """Write rows of one table in one statement; those that are there take the new values."""
-        if not rows:
-            return
-        from sqlalchemy.dialects import postgresql, sqlite
-
-        insert = (sqlite if self._backend.engine.name == "sqlite" else postgresql).insert(model).values(rows)
-        changed = {name: insert.excluded[name] for name in rows[0] if name not in ("trial_id", key)}
-        keys = [model.trial_id, getattr(model, key)]
-        session.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
-
-
-_VALUE = ("intermediate_value", "intermediate_value_type")
-
-
-def _attributes(trial_id: int, written: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in written.items()]

@@ -20,7 +20,7 @@ import tenacity
 from optuna.storages import BaseStorage
 
 from rnnprog.errors import ConfigurationError, RnnprogError
-from rnnprog.optimizers.batching import DatabaseStorage
+from rnnprog.optimizers.database import DatabaseStorage
 from rnnprog.optimizers.journal import open_journal
 
 __all__ = ["StorageError", "StorageLike", "check_storage", "open_storage", "storage_errors", "why"]
