@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +27,7 @@ def unwritable(error: OSError, path: str | Path) -> StorageError:
 
 
 def tried_folder(folder: str | Path) -> Path:
-    """Make a folder and write a small file into it, for the time of this call.
+    """Write a small file into a folder, made for it where it is missing; and take both away again.
 
     Use it before the first paid call: what cannot be kept should not be made.
 
@@ -35,11 +36,12 @@ def tried_folder(folder: str | Path) -> Path:
 
     Example:
         >>> import tempfile
-        >>> list(tried_folder(tempfile.mkdtemp() + "/new").iterdir())
-        []
+        >>> tried_folder(tempfile.mkdtemp() + "/new/one").parent.exists()
+        False
     """
     folder = Path(folder)
     probe = folder / f".tried.{os.getpid()}"
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -49,6 +51,9 @@ def tried_folder(folder: str | Path) -> Path:
                 os.fsync(file.fileno())
         finally:
             probe.unlink(missing_ok=True)
+            for made in missing:
+                with suppress(OSError):  # somebody else may have put something there by now
+                    made.rmdir()
     except OSError as error:
         raise unwritable(error, folder) from error
     return folder

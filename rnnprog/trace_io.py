@@ -69,7 +69,9 @@ def read_traces(path: str | Path) -> list[Trace]:
     """
     path = Path(path)
     if not path.is_file():
-        raise TraceError(f"no trace file at {str(path)!r}")
+        raise TraceError(
+            f"no trace file at {str(path)!r}; give the trace.jsonl that `rnnprog run --out FOLDER` wrote, or its folder"
+        )
     reader = _Reader(path)
     # Lines end at line feeds alone: str.splitlines would also break at U+2028 and its like inside a text.
     *lines, last = path.read_bytes().split(b"\n")
