@@ -52,7 +52,7 @@ def test_labels_must_differ_and_comparisons_must_name_arms() -> None:
         ),
         (
             '{"format": 1, "task": "t", "arms": [{"label": "a", "runs": [{"result": {}, "traces": "gone.jsonl"}]}]}',
-            "no trace file",
+            "missing beside the result",
         ),
     ],
 )
