@@ -191,8 +191,8 @@ def test_what_is_yielded_is_in_the_storage(student: RecurrentModule, tmp_path: P
             break
     evaluations.close()  # type: ignore[attr-defined]
     done = StudyLedger(study).refresh().entries
-    assert len(done) in (4, 5, 6) if sure else len(done) == 4, "three seen, and what was in flight"
-    assert sum(entry.calls for entry in done) == evaluator.purse.spent.calls
+    assert 3 <= len(done) <= (5 if sure else 4), "three seen, and what was in flight"
+    assert sum(entry.calls for entry in done) == evaluator.purse.spent.calls, "what was walked is written down"
 
 
 def test_a_sequence_costs_one_commit_and_a_trial_few_reads(student: RecurrentModule, tmp_path: Path) -> None:
