@@ -16,7 +16,7 @@ _ORDER = "\n\nRespond with "
 
 
 class AsyncLatentEngine:
-    """The async twin, answers in a thread: ``dspy.LM(..., engine=e, async_engine=AsyncLatentEngine(e), cache=False)``."""
+    """The async twin, in a thread: ``dspy.LM(..., engine=e, async_engine=AsyncLatentEngine(e), cache=False)``."""
 
     def __init__(self, engine: LatentEngine) -> None:
         self.engine = engine
