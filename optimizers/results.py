@@ -43,10 +43,7 @@ class Results:
         best = rows[0]["program"] if rows else Candidate().apply(self.search.student, self.search.models)
         program: Any = copy_program(best)
         if not rows:
-            warnings.warn(
-                f"no candidate was seen to the end ({self.search.stopped}); the student is returned as it is",
-                stacklevel=3,
-            )
+            warnings.warn(f"{self._nothing()}; the student is returned as it is", stacklevel=3)
         program.study = self.search.study
         program.candidate_programs = rows
         program.trial_logs = logs
@@ -56,6 +53,15 @@ class Results:
         program.stopped = self.search.stopped
         self._save(best)
         return program
+
+    def _nothing(self) -> str:
+        """Say why no candidate may be chosen."""
+        limits = self.search.objective.constraints
+        seen = [outcome.measures for outcome in self.search.outcomes.values() if outcome.measures]
+        if not limits or not seen:
+            return f"no candidate was seen to the end ({self.search.stopped})"
+        least = ", ".join(f"{n} {limit:g} (least seen {min(m[n] for m in seen):.4g})" for n, limit in limits.items())
+        return f"no candidate keeps the limits: {least}"
 
     def _rows(self, trials: list[FrozenTrial]) -> list[dict[str, Any]]:
         rows = []

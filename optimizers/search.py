@@ -185,7 +185,8 @@ class Search:
         except _NOT_OURS:
             raise
         except Exception as error:
-            outcome = Outcome(trial.number, candidate, error=f"{type(error).__name__}: {error}")
+            told = str(error) if isinstance(error, _EvaluationError) else f"{type(error).__name__}: {error}"
+            outcome = Outcome(trial.number, candidate, error=told)
             if isinstance(error, RnnprogError) and not self.board.trials(TrialState.COMPLETE):
                 self._tell(trial, outcome)
                 raise  # the student as it is cannot be walked: nothing will get better by trying on

@@ -7,6 +7,7 @@ steps takes longer than that as a matter of course. This one runs each job once.
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -33,6 +34,7 @@ __all__ = ["Halt", "Job", "Stop", "run_jobs"]
 
 _KEPT = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
 _INTERRUPTED = "interrupted"
+_LOG = logging.getLogger(__name__)
 _POLL = 0.2  # seconds between looks at the keyboard while waiting
 
 
@@ -149,6 +151,8 @@ class _Batch:
             self._wait(futures)
         except KeyboardInterrupt:
             self._halt(futures)
+            if any(future.running() for future in futures):
+                _LOG.warning("interrupted; the calls in flight are waited for, a second Ctrl-C leaves at once")
             wait(futures)  # calls in flight finish; a second Ctrl-C breaks out of this
             return Stop("interrupted", _INTERRUPTED)
         except BaseException:
