@@ -11,7 +11,7 @@ import dspy
 
 from rnnprog.optimizers.candidate import Candidate, copy_program
 from rnnprog.optimizers.ledger import Ledger
-from rnnprog.optimizers.plan import CANDIDATE
+from rnnprog.optimizers.plan import CANDIDATE, refused_proposals
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.record import record_of, write_record
 from rnnprog.optimizers.search import Outcome, Search
@@ -36,6 +36,7 @@ class Results:
         try:
             rows, logs = self._rows(), self._logs()
             ledger = self.search.evaluator.ledger.refresh()
+            self._tell_refused()
         except storage_errors():
             rows, logs, ledger = self._seen(), {}, Ledger()
         best = rows[0]["program"] if rows else Candidate().apply(self.search.student, self.search.models)
@@ -50,6 +51,13 @@ class Results:
         program.stopped = self.search.stopped
         self._save(best)
         return program
+
+    def _tell_refused(self) -> None:
+        refused = refused_proposals(self.search.study)
+        if refused and not any(
+            o.origin == "proposed" for o in self.search.board.pool(self.search.space.start()).options
+        ):
+            warnings.warn(f"no proposal could be used; the first was refused: {refused[0]}", stacklevel=4)
 
     def _nothing(self) -> str:
         """Say why no candidate may be chosen."""
