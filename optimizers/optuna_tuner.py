@@ -61,9 +61,9 @@ class OptunaTuner(Teleprompter):
         **options: ``folder`` (for journal, compiled program and artifacts; by default ``runs/tune/STUDY``; ``None``
             writes no files), ``sampler`` (an Optuna sampler, or a function from seed to sampler; by
             default :class:`~rnnprog.optimizers.ClimbingSampler`, for several objectives TPE), ``pruner``
-            (``"paired"``, ``"halving"``, ``"none"`` or an Optuna pruner), ``proposer``, ``prompt_model`` (writes
-            proposals; by default the student's model), ``models`` (by name, for :class:`Model` parts),
-            ``on_progress``.
+            (``"paired"``, ``"wilcoxon"``, ``"halving"``, ``"none"`` or an Optuna pruner), ``proposer``,
+            ``prompt_model`` (writes proposals; by default the student's model), ``models`` (by name, for
+            :class:`Model` parts), ``on_progress``.
 
     Raises:
         ConfigurationError: an argument cannot be used.

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import dspy
+from optuna.trial import FrozenTrial
 
 from rnnprog.optimizers.candidate import Candidate, copy_program
 from rnnprog.optimizers.ledger import Ledger
-from rnnprog.optimizers.plan import CANDIDATE, refused_proposals
+from rnnprog.optimizers.plan import CANDIDATE, refused_proposals, tally
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.record import record_of, write_record
 from rnnprog.optimizers.search import Outcome, Search
@@ -34,11 +35,12 @@ class Results:
     def program(self) -> dspy.Module:
         """Return the best program, with everything attached, and save it."""
         try:
-            rows, logs = self._rows(), self._logs()
-            ledger = self.search.evaluator.ledger.refresh()
+            trials = self.search.board.trials()
+            rows, logs, counts = self._rows(trials), self._logs(trials), tally(trials)
+            ledger = self.search.evaluator.ledger.refresh(trials)
             self._tell_refused()
         except storage_errors():
-            rows, logs, ledger = self._seen(), {}, Ledger()
+            rows, logs, counts, ledger = self._seen(), {}, tally([]), Ledger()
         best = rows[0]["program"] if rows else Candidate().apply(self.search.student, self.search.models)
         program: Any = copy_program(best)
         if not rows:
@@ -46,6 +48,7 @@ class Results:
         program.study = self.search.study
         program.candidate_programs = rows
         program.trial_logs = logs
+        program.tally = counts
         program.ledger = ledger
         program.score = rows[0]["score"] if rows else None
         program.stopped = self.search.stopped
@@ -68,9 +71,9 @@ class Results:
         least = ", ".join(f"{n} {limit:g} (least seen {min(m[n] for m in seen):.4g})" for n, limit in limits.items())
         return f"no candidate keeps the limits: {least}"
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def _rows(self, trials: list[FrozenTrial]) -> list[dict[str, Any]]:
         rows = []
-        for trial in ranked(self.search.board.trials(), self.search.objective):
+        for trial in ranked(trials, self.search.objective):
             candidate = Candidate.model_validate(trial.system_attrs[CANDIDATE])
             rows.append(self._row(trial.number, candidate, trial.user_attrs["measures"]))
         return rows
@@ -90,9 +93,9 @@ class Results:
             "trial": trial,
         }
 
-    def _logs(self) -> dict[int, dict[str, Any]]:
+    def _logs(self, trials: list[FrozenTrial]) -> dict[int, dict[str, Any]]:
         logs: dict[int, dict[str, Any]] = {}
-        for trial in self.search.board.trials():
+        for trial in trials:
             logs[trial.number] = {
                 "state": trial.state.name.lower(),
                 "params": dict(trial.params),

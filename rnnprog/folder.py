@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from rnnprog.errors import StorageError
 
 __all__ = ["put_file", "tried_folder", "unwritable"]
 
+_BUFFER = 1 << 16
 _WAY_OUT = "see to the rights, make room there, or give another folder"
 
 
@@ -24,7 +27,7 @@ def unwritable(error: OSError, path: str | Path) -> StorageError:
 
 
 def tried_folder(folder: str | Path) -> Path:
-    """Make a folder and write a small file into it, for the time of this call.
+    """Write a small file into a folder, made for it where it is missing; and take both away again.
 
     Use it before the first paid call: what cannot be kept should not be made.
 
@@ -33,11 +36,12 @@ def tried_folder(folder: str | Path) -> Path:
 
     Example:
         >>> import tempfile
-        >>> list(tried_folder(tempfile.mkdtemp() + "/new").iterdir())
-        []
+        >>> tried_folder(tempfile.mkdtemp() + "/new/one").parent.exists()
+        False
     """
     folder = Path(folder)
     probe = folder / f".tried.{os.getpid()}"
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -47,6 +51,9 @@ def tried_folder(folder: str | Path) -> Path:
                 os.fsync(file.fileno())
         finally:
             probe.unlink(missing_ok=True)
+            for made in missing:
+                with suppress(OSError):  # somebody else may have put something there by now
+                    made.rmdir()
     except OSError as error:
         raise unwritable(error, folder) from error
     return folder
@@ -66,13 +73,22 @@ def put_file(path: str | Path, pieces: Iterable[str], errors: str = "strict") ->
     path = Path(path)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with partial.open("w", encoding="utf-8", newline="\n", errors=errors) as file:
-                file.writelines(pieces)
+            with _opened(partial) as file:
+                file.writelines(piece.encode("utf-8", errors) for piece in pieces)
             partial.replace(path)
-        finally:
+        except BaseException:
             partial.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise unwritable(error, path) from error
     return path
+
+
+def _opened(path: Path) -> BinaryIO:
+    # At each word with the system another walk goes on, and this one waits for its turn; so there are few of them.
+    try:
+        return path.open("wb", buffering=_BUFFER)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb", buffering=_BUFFER)

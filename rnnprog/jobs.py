@@ -7,6 +7,7 @@ steps takes longer than that as a matter of course. This one runs each job once.
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import dspy
 from dspy.dsp.utils.settings import main_thread_config
 
+from rnnprog.collector import seldom_collecting_everything
 from rnnprog.effects import drive
 from rnnprog.errors import DataError, LMUnavailableError, RnnprogError, StepFailedError
 from rnnprog.lm.meter import Listener
@@ -32,6 +34,7 @@ __all__ = ["Halt", "Job", "Stop", "run_jobs"]
 
 _KEPT = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
 _INTERRUPTED = "interrupted"
+_LOG = logging.getLogger(__name__)
 _POLL = 0.2  # seconds between looks at the keyboard while waiting
 
 
@@ -123,7 +126,8 @@ def run_jobs(jobs: Sequence[Job], concurrency: int, *, raise_errors: bool = Fals
         in flight. Where the model cannot be used, or gave no reply to a walk and to no other since, no further walk
         is begun.
     """
-    return _Batch(raise_errors).run(jobs, concurrency)
+    with seldom_collecting_everything():
+        return _Batch(raise_errors).run(jobs, concurrency)
 
 
 class _Batch:
@@ -147,6 +151,8 @@ class _Batch:
             self._wait(futures)
         except KeyboardInterrupt:
             self._halt(futures)
+            if any(future.running() for future in futures):
+                _LOG.warning("interrupted; the calls in flight are waited for, a second Ctrl-C leaves at once")
             wait(futures)  # calls in flight finish; a second Ctrl-C breaks out of this
             return Stop("interrupted", _INTERRUPTED)
         except BaseException:

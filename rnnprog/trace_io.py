@@ -18,9 +18,11 @@ from rnnprog.errors import TraceError
 from rnnprog.folder import put_file
 from rnnprog.trace import FORMAT, StepRecord, Trace
 
-__all__ = ["read_traces", "step_line", "to_lines", "write_traces"]
+__all__ = ["CUT_SHORT", "read_traces", "step_line", "to_lines", "write_traces"]
 
-_CUT = {"unanswered": [], "error": "the file ends before the sequence does"}
+CUT_SHORT = "the file ends before the sequence does"
+"""The ``error`` of a trace whose file has no end line for it: what wrote it was stopped."""
+_CUT = {"unanswered": [], "error": CUT_SHORT}
 
 
 def to_lines(trace: Trace) -> Iterator[str]:
@@ -69,7 +71,9 @@ def read_traces(path: str | Path) -> list[Trace]:
     """
     path = Path(path)
     if not path.is_file():
-        raise TraceError(f"no trace file at {str(path)!r}")
+        raise TraceError(
+            f"no trace file at {str(path)!r}; give the trace.jsonl that `rnnprog run --out FOLDER` wrote, or its folder"
+        )
     reader = _Reader(path)
     # Lines end at line feeds alone: str.splitlines would also break at U+2028 and its like inside a text.
     *lines, last = path.read_bytes().split(b"\n")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +18,7 @@ import pytest
 from dspy import lm15
 
 import rnnprog
+from rnnprog.cli.models import model as named_model
 from rnnprog.evaluate import ExamConfig, Running, examine
 from rnnprog.exam_result import Arm, ArmRun, ExamResult
 from rnnprog.tasks import make_task
@@ -114,6 +122,56 @@ def test_the_patience_is_set_in_one_place(tmp_path: Path) -> None:
     with pytest.raises(rnnprog.LMUnavailableError):
         exam(tmp_path, lm, number=2, steps=9, patience=7)
     assert engine.calls == 7
+
+
+@pytest.fixture
+def hung() -> Iterator[socket.socket]:
+    """Give a server that takes every connection and never says a word."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(64)
+        server.settimeout(90)
+        yield server
+
+
+def ask_hung(server: socket.socket, *more: str) -> list[str]:
+    base = f"api_base=http://127.0.0.1:{server.getsockname()[1]}/v1"
+    asked = ["--lm", "openai/hung", "--lm-option", base, "--lm-option", "api_key=none"]
+    return [sys.executable, "-m", "rnnprog.cli", "run", "regimes", "--limit", "8", *asked, *more]
+
+
+def test_a_server_that_hangs_is_given_up_on_after_the_time_that_the_user_says(hung: socket.socket) -> None:
+    settings = ["--lm-option", "timeout=0.3", "--lm-option", "num_retries=0", "--cell", "zero_shot", "--json"]
+    done = subprocess.run(ask_hung(hung, *settings), capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "no reply for 3 steps in a row" in str(json.loads(done.stdout)["errors"])
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    with pytest.raises(rnnprog.ConfigurationError, match="give the seconds to wait"):
+        named_model("openai/hung", ["timeout=long"])
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_server_that_hangs(hung: socket.socket, tmp_path: Path) -> None:
+    def hear() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    told = tmp_path / "stderr"
+    with told.open("w") as stderr:
+        run = subprocess.Popen(ask_hung(hung), stderr=stderr, stdout=subprocess.DEVNULL, preexec_fn=hear)
+    try:
+        connection, _ = hung.accept()  # the first call is in flight
+        with connection:
+            run.send_signal(signal.SIGINT)
+            deadline = time.monotonic() + 30
+            while "a second Ctrl-C leaves at once" not in told.read_text() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            run.send_signal(signal.SIGINT)
+            assert run.wait(30) == 130, told.read_text()
+    finally:
+        run.kill()
+        run.wait()
+    assert "Traceback" not in told.read_text()
 
 
 def test_a_judge_that_is_down_is_given_up_on_and_asked_again_later(tmp_path: Path) -> None:

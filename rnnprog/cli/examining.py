@@ -14,6 +14,7 @@ from rich.console import Console
 
 from rnnprog.cli.judging import JUDGEMENTS, Counted, Judge, judge_of
 from rnnprog.cli.models import model
+from rnnprog.cli.own import in_flags
 from rnnprog.cli.telling import print_exam, summary_of
 from rnnprog.errors import ConfigurationError, StorageError
 from rnnprog.evaluate import (
@@ -35,6 +36,7 @@ from rnnprog.evaluate import (
     split_settings,
 )
 from rnnprog.exam_result import ExamResult, write_exam
+from rnnprog.folder import tried_folder
 from rnnprog.report.build import build
 from rnnprog.report.failures import never_answered
 
@@ -101,18 +103,22 @@ class Sitting:
     @cached_property
     def frame(self) -> Frame:
         """What the exam stands on; loading it loads the data."""
-        return frame_of(self.config, self.lm)
+        with in_flags():
+            return frame_of(self.config, self.lm)
 
     def estimate(self, *, look_only: bool) -> dict[str, Any]:
         """Say what the exam will cost; returns it as JSON.
 
-        The folder is claimed first: what it holds decides what is still to be paid.
+        The folder is looked into first: what it holds decides what is still to be paid, and whether there is an exam.
 
         Args:
-            look_only: leave no trace of the question on disk.
+            look_only: do not try whether the folder can be written.
         """
         frame = self.frame
-        found = estimate(frame, claimed(frame, self.out, look_only=look_only), self.running.prices)
+        store = claimed(frame, self.out, look_only=True)
+        if not look_only:
+            tried_folder(self.out)
+        found = estimate(frame, store, self.running.prices)
         total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
         usd = _sum([arm.usd for arm in found])
         if not self.quiet and not total["steps"]:

@@ -44,7 +44,7 @@ LmOptions = Annotated[
     Optional[list[str]],
     typer.Option(
         metavar="NAME=VALUE",
-        help="Argument of dspy.LM, e.g. temperature=0.7, api_base=http://localhost:8000/v1.",
+        help="Argument of dspy.LM, e.g. temperature=0.7, timeout=60 (seconds), api_base=http://localhost:8000/v1.",
         rich_help_panel=MODEL,
     ),
 ]

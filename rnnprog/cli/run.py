@@ -94,9 +94,9 @@ def _exit_code(result: Result) -> int:
 def _task(
     data: str, signature: str | None, columns: dict[str, str | None], given: dict[str, Any], limit: int | None
 ) -> TaskData:
-    from rnnprog.cli.own import own_file
+    from rnnprog.cli.own import in_flags
     from rnnprog.errors import ConfigurationError
-    from rnnprog.tasks import load_task, task_names
+    from rnnprog.tasks import from_options, load_task, task_names
 
     if data in task_names() and signature is None:
         named = [name for name, value in columns.items() if value is not None]
@@ -112,7 +112,10 @@ def _task(
             f"{data!r} is a file, so say what to predict: "
             "--signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" --target next:COLUMN"
         )
-    return own_file(data, signature, limit, columns, given)
+    with in_flags():
+        return from_options(
+            data, signature, {**given, **{name: value for name, value in columns.items() if value}}, limit
+        )
 
 
 def _program(task: TaskData, cell: str, settings: dict[str, Any], patience: int | None) -> RecurrentModule:

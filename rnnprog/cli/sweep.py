@@ -54,9 +54,13 @@ def sweep_command(
         budgets = [int(text) for text in memory_budget.split(",") if text.strip()]
     except ValueError as error:
         raise ConfigurationError(f"--memory-budget {memory_budget!r} is not a list such as 128,256,512") from error
+    if not budgets or min(budgets) < 1:
+        raise ConfigurationError(f"--memory-budget {memory_budget!r}: give at least one budget of 1 token or more")
+    if twice := sorted({budget for budget in budgets if budgets.count(budget) > 1}):
+        raise ConfigurationError(f"--memory-budget {memory_budget!r}: {twice[0]} stands there twice; name it once")
     settings: dict[str, Any] = {
         "task": task,
-        "memory_budgets": list(dict.fromkeys(budgets)),
+        "memory_budgets": budgets,
         "cells": flags.names(cells),
         "control": control,
         "seeds": seeds,

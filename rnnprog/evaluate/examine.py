@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dspy
 
+from rnnprog.collector import seldom_collecting_everything
 from rnnprog.errors import StorageError
 from rnnprog.evaluate.caps import Gate, check_priced
 from rnnprog.evaluate.config import ExamConfig, Running
@@ -64,6 +65,7 @@ def examine(
     return sit(frame_of(config, lm, data), out=out, running=running, watcher=watcher)
 
 
+@seldom_collecting_everything()
 def sit(
     frame: Frame,
     *,

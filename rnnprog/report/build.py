@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Union
 
+from rnnprog.collector import no_collection
 from rnnprog.errors import TraceError
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec, read_exam
 from rnnprog.folder import put_file
@@ -14,7 +15,6 @@ from rnnprog.report.columns import columns_of
 from rnnprog.report.latent import find_latent, latent_section, read_latent
 from rnnprog.report.page import bare_page, render
 from rnnprog.report.prompts import Prompts, read_prompts
-from rnnprog.report.quiet import no_collection
 from rnnprog.trace import Result, Trace
 from rnnprog.trace_io import read_traces
 
