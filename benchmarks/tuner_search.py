@@ -23,7 +23,7 @@ from typing import Any
 import dspy
 import optuna
 
-from rnnprog.optimizers import Candidate, GepaTuner, OptunaTuner, Schedule, default_space
+from rnnprog.optimizers import Candidate, GepaTuner, OptunaTuner, Progress, Schedule, default_space
 from rnnprog.optimizers.planted import best_instructions, planted_lm, planted_program, planted_sequences
 
 STEPS, TRAIN, VAL = 5, 6, 16
@@ -60,30 +60,25 @@ def best_known(seed: int, val: list[dspy.Example]) -> float:
 
 
 Curve = list[tuple[int, float]]
-"""(model calls made when a candidate's full score was known, that score)."""
+"""(all model calls made by a moment, full score of the program that would be returned then)."""
 
 
 def optuna_arm(seed: int, train: Any, val: Any, **options: Any) -> Curve:
     program = student(seed)
-    schedule = Schedule(trials=70, seed=seed, concurrency=1, rounds=20, round_every=3, proposals=20, walks=1)
-    space = default_space(program, proposals=20).without("demos", "start_memory")  # the world has no use for them
-    tuner = OptunaTuner(metric, space=space, schedule=schedule, storage="memory", folder=None, **options)
-    found: Any = tuner.compile(program, trainset=train, valset=val)
-    by_trial: dict[int, int] = {}
-    for entry in found.ledger.entries:
-        if entry.trial >= 0:
-            by_trial[entry.trial] = by_trial.get(entry.trial, 0) + entry.calls
-    total = sum(entry.calls for entry in found.ledger.entries)
-    before_round = (total - sum(by_trial.values())) / max(1, schedule.rounds)  # walks and proposals, spread evenly
+    schedule = Schedule(trials=60, seed=seed, concurrency=1, rounds=20, proposals=60)
+    space = default_space(program, proposals=schedule.proposals).without(
+        "demos", "start_memory"
+    )  # the world has no use for them
     curve: Curve = []
-    paid = 0.0
-    for number, log in found.trial_logs.items():
-        held, first = divmod(log.get("place", 0) - 1, schedule.round_every)
-        if first == 0 and 0 <= held < schedule.rounds:
-            paid += before_round
-        paid += by_trial.get(number, 0)
-        if log["state"] == "complete" and "pruned_after" not in log and "same_as" not in log:
-            curve.append((round(paid), log["measures"]["score"]))
+
+    def look(progress: Progress) -> None:
+        if progress.best is not None:
+            curve.append((progress.spent.calls, progress.best))
+
+    tuner = OptunaTuner(
+        metric, space=space, schedule=schedule, storage="memory", folder=None, on_progress=look, **options
+    )
+    tuner.compile(program, trainset=train, valset=val)
     return curve
 
 

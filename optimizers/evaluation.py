@@ -94,9 +94,11 @@ class Evaluator:
             while pending:
                 job, work = pending.pop(0)
                 entry = work if isinstance(work, Entry) else work.result()
-                fill()
+                if self.concurrency > 1:
+                    fill()
                 self.on_entry(entry)
                 yield job, entry
+                fill()  # one at a time: not before it is known whether another is wanted
         except KeyboardInterrupt:
             self.purse.stop("interrupted by the user")  # walks in flight may have minutes to go
             raise

@@ -24,8 +24,8 @@ class Schedule(Value):
 
     trials: int = Field(default=30, ge=1)
     concurrency: int = Field(default=8, ge=1)
-    rounds: int = Field(default=3, ge=0)
-    round_every: int = Field(default=8, ge=1)
-    walks: int = Field(default=4, ge=1)
-    proposals: int = Field(default=6, ge=0)
+    rounds: int = Field(default=10, ge=0)
+    round_every: int = Field(default=3, ge=1)
+    walks: int = Field(default=1, ge=1)
+    proposals: int = Field(default=30, ge=0)
     seed: int = 0

@@ -204,7 +204,8 @@ class Search:
         fixed = self._fixed(place) if again is None else dict(again.params)
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
-        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty)
+        parents = {(option.part, option.label): option.parents[0] for option in pool.options if option.parents}
+        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty, parents)
         self.study.sampler = Masked(inner, empty, seed, fixed, Fitting(self.space, pool, self.student).unfit)
         candidate = self.space.suggest(trial, pool)
         if place == 0:
@@ -220,7 +221,7 @@ class Search:
             base = self._given[0]
             change = {name: value for name, value in self._given[place].items() if value != base[name]}
             return {**base, **self.rounds.best_params(), **change} if change else base
-        return self.rounds.asked_for(place, len(self._given))
+        return {}
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
         known = self._same_as(trial, candidate)
