@@ -59,7 +59,7 @@ class Effects:
         )
 
     def _fit(self, design: np.ndarray[Any, Any], scores: list[dict[int, float]]) -> None:
-        """Find noise and spread by expectation and maximisation, and with them means and covariance of the steps."""
+        """Find noise and spread by expectation and maximisation, and with them means and precision of the steps."""
         size = len(self.known)
         gram, target, total, freedom = np.zeros((size, size)), np.zeros(size), 0.0, 0
         for at in sorted({at for row in scores for at in row}):
@@ -71,13 +71,14 @@ class Effects:
         noise = spread = total / max(1, freedom) or 1.0
         least = 1e-3 * noise
         for _ in range(_FITS):
-            self.covariance = np.linalg.inv(gram / noise + np.eye(size) / spread)
-            self.means = self.covariance @ target / noise
+            self.precision = gram / noise + np.eye(size) / spread
+            self.spread = math.sqrt(spread)
+            covariance = np.linalg.inv(self.precision)
+            self.means = covariance @ target / noise
             explained = 2 * float(self.means @ target) - float(self.means @ gram @ self.means)
-            uncertain = float(np.sum(gram * self.covariance))
+            uncertain = float(np.sum(gram * covariance))
             noise = max((total - explained + uncertain) / max(1, freedom), least)
-            spread = max(float(np.mean(self.means**2 + np.diag(self.covariance))) if size else noise, least)
-        self.spread = math.sqrt(spread)
+            spread = max(float(np.mean(self.means**2 + np.diag(covariance))) if size else noise, least)
 
     def _line(self, name: str, value: Any) -> list[Choice]:
         """Return a choice and those that it comes from."""
@@ -98,8 +99,9 @@ class Effects:
             random: where from.
             wild: above 1 for draws further from what is expected.
         """
-        noise = np.linalg.cholesky(self.covariance) @ random.normal(0.0, wild, len(self.known))
-        drawn = dict(zip(self.known, map(float, self.means + noise), strict=True))
+        root = np.linalg.cholesky(self.precision)
+        away = np.linalg.solve(root.T, random.normal(0.0, wild, len(self.known)))
+        drawn = dict(zip(self.known, map(float, self.means + away), strict=True))
 
         def worth(name: str, value: Any) -> float:
             for step in self._line(name, value):

@@ -249,7 +249,9 @@ def make_pruner(pruner: str | BasePruner | None, n_sequences: int) -> BasePruner
     if pruner in (None, "none"):
         return optuna.pruners.NopPruner()
     if pruner == "paired":
-        return PairedPruner(n_sequences)
+        return PairedPruner(
+            n_sequences, error=0.2, effect=0.6
+        )  # fewest calls to a good text in benchmarks/tuner_search
     if pruner == "halving":
         return HalvingPruner(n_sequences)
     raise ConfigurationError(f"no pruner is called {pruner!r}; there are 'paired', 'halving', 'none', or pass your own")

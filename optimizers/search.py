@@ -198,7 +198,9 @@ class Search:
 
     def _draw(self, trial: optuna.Trial, place: int, pool: Pool) -> Candidate:
         empty = self.space.room(pool)
-        again = second_chance(self.study, place) if place >= len(self._given) and self.objective.single else None
+        again = None
+        if place >= len(self._given) and self.objective.single and not self._untried(pool):
+            again = second_chance(self.study, place)
         if again is not None:
             trial.set_user_attr(AGAIN, again.number)
         fixed = self._fixed(place) if again is None else dict(again.params)
@@ -215,6 +217,12 @@ class Search:
         trial.set_user_attr("place", place)
         annotate_trial(self.study, trial, candidate, self.folder)
         return candidate
+
+    def _untried(self, pool: Pool) -> bool:
+        """Return whether there are options that no trial has had."""
+        trials = self.board.trials(TrialState.COMPLETE, TrialState.RUNNING)
+        had = {item for trial in trials for item in trial.params.items()}
+        return any((option.part, option.label) not in had for option in pool.options)
 
     def _fixed(self, place: int) -> dict[str, Any]:
         if place < len(self._given):
