@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ Choice = tuple[str, Any]
 
 _STEPS = (0.1, 0.2, 0.4, 0.8)  # of a range: how far a number usually goes, near and far
 _FITS = 5  # of the spread of effects and of the effects, in turn
-_DRAWS = 32  # until one is new
+_DRAWS = 32  # until one is new; then as many blind ones
 _BOLD = 0.7  # of the standard deviation that is left: fewer calls to a good text than with all of it
 
 
@@ -93,21 +94,21 @@ class Effects:
         found = dict(zip(self.known, map(float, self.means), strict=True))
         return sum(found.get(step, 0.0) for step in self._line(name, value))
 
-    def draw(self, random: np.random.Generator, wild: float = 1.0) -> Callable[[str, Any], float]:
+    def draw(self, random: np.random.Generator, bold: float = 1.0) -> Callable[[str, Any], float]:
         """Draw once from what the data leave possible; return what each choice is worth in that draw.
 
         Args:
             random: where from.
-            wild: above 1 for draws further from what is expected.
+            bold: how far from what is expected, as a share of the standard deviation that is left.
         """
         root = np.linalg.cholesky(self.precision)
-        away = np.linalg.solve(root.T, random.normal(0.0, wild, len(self.known)))
+        away = np.linalg.solve(root.T, random.normal(0.0, bold, len(self.known)))
         drawn = dict(zip(self.known, map(float, self.means + away), strict=True))
 
         def worth(name: str, value: Any) -> float:
             for step in self._line(name, value):
                 if step not in drawn:
-                    drawn[step] = float(random.normal(0.0, wild * self.spread))
+                    drawn[step] = float(random.normal(0.0, bold * self.spread))
             return sum(drawn[step] for step in self._line(name, value))
 
         return worth
@@ -159,7 +160,7 @@ class ClimbingSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the values that are best in a draw; in a wilder one where these were tried together already."""
+        """Return the values that are best in a draw; any, where all that it draws were tried together already."""
         best = incumbent(study)
         if best is None or not search_space:
             return {}
@@ -172,12 +173,15 @@ class ClimbingSampler(BaseSampler):
         choices = {name: self._choices(name, best, others, parents) for name in search_space}
         effects = Effects(study, parents)
         params: dict[str, Any] = {}
-        for attempt in range(_DRAWS):
-            worth = effects.draw(self._random, _BOLD * 2.0 ** (attempt / 8))
-            params = {name: max(values, key=lambda value: worth(name, value)) for name, values in choices.items()}
+        for attempt in range(2 * _DRAWS):
+            worth = effects.draw(self._random, _BOLD) if attempt < _DRAWS else self._blindly
+            params = {name: max(values, key=partial(worth, name)) for name, values in choices.items()}
             if not any(params.items() <= other.params.items() for other in others):
                 break
         return params
+
+    def _blindly(self, _name: str, _value: Any) -> float:
+        return float(self._random.random())
 
     def _choices(
         self, name: str, best: FrozenTrial, others: Sequence[FrozenTrial], parents: dict[Choice, Any]
