@@ -1,4 +1,4 @@
-"""Rounds of proposals: when they are held, from which walks, and which trials they ask for."""
+"""Rounds of proposals: when they are held, from which walks, and what was tried before."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ class Rounds:
     student: dspy.Module
     trainset: Sequence[Item]
     objective: Objective
-    count: int = 3
-    every: int = 10
-    walks: int = 4
+    count: int = 10
+    every: int = 3
+    walks: int = 1
     seed: int = 0
     models: Mapping[str, dspy.LM] = field(default_factory=dict)
     teacher: Teacher | None = None

@@ -12,13 +12,16 @@ __all__ = ["Schedule"]
 class Schedule(Value):
     """How long and how wide to search.
 
+    Writing a text costs a call, trying one costs walks. So rounds are small and frequent by default: three texts a phase
+    before every third trial, each written from the best program of that moment.
+
     Attributes:
         trials: candidates to try; repeated ones are not counted.
         concurrency: sequences in flight.
         rounds: rounds of proposals; 0 searches among the student's and the user's own texts only.
         round_every: trials from one round to the next.
         walks: training sequences walked in each round, to write proposals from.
-        proposals: room for written instructions in each phase, where the space is not given.
+        proposals: room for written instructions in each phase over all rounds, where the space is not given.
         seed: of everything random; equal seeds and one worker give equal trials, also after a resume.
     """
 
