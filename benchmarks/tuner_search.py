@@ -7,7 +7,7 @@ ended ones too, walks for the writer, texts written. A program counts with its s
 the moment on at which the tuner would return it; it has reached when that is 95 % of the best known program's.
 
 Run, from the root of the project: python -m benchmarks.tuner_search [SEEDS] [ARMS] [FIRST]
-SEEDS: how many, by default 3, from FIRST on, by default 100 (the defaults of the package were chosen on seeds 20 to 59);
+SEEDS: how many, by default 3, from FIRST on, by default 100 (the package's defaults were chosen on 20 to 59);
 ARMS: names joined by commas, by default all.
 """
 
