@@ -2,7 +2,7 @@
 
     python -m benchmarks [NAME ...]
 
-Without names: all but the long ones, which are ``exam_speed --long`` (sequences of over two minutes),
+Without names: all but the long ones, which are ``stragglers`` (sequences of over two minutes),
 ``tuner_search``, ``tuner_pruning`` and ``latent_speed``. Run nothing else meanwhile.
 """
 

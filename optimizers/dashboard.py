@@ -12,7 +12,6 @@ import optuna
 
 from rnnprog.memory import Memory
 from rnnprog.optimizers.candidate import Candidate
-from rnnprog.optimizers.plan import CANDIDATE
 from rnnprog.optimizers.space import Space
 
 __all__ = ["annotate_study", "annotate_trial", "told"]
@@ -27,7 +26,7 @@ def annotate_study(study: optuna.Study, space: Space, metric: str) -> None:
     _note(study, "\n".join(lines))
 
 
-def annotate_trial(study: optuna.Study, trial: optuna.Trial, candidate: Candidate, folder: Path | None) -> None:
+def annotate_trial(trial: optuna.Trial, candidate: Candidate, folder: Path | None) -> None:
     """Give a running trial a note with its prompts, and its candidate as a file in ``folder``."""
     _note(trial, told(candidate))
     if folder is None:
@@ -36,7 +35,7 @@ def annotate_trial(study: optuna.Study, trial: optuna.Trial, candidate: Candidat
     store_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary, f"candidate-{trial.number}.json")
-        data = study._storage.get_trial_system_attrs(trial._trial_id).get(CANDIDATE, {})
+        data = candidate.model_dump(mode="json")
         file.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -45,7 +45,8 @@ def items_of(data: DataLike, what: str = "trainset") -> tuple[Item, ...]:
         what: name for messages.
 
     Raises:
-        DataError: nothing there, an entry of another kind, or two entries of the same id and different content.
+        DataError: nothing there, an entry of another kind or without inputs, or two entries of the same id and
+            different content.
     """
     found: dict[str, Item] = {}
     for number, entry in enumerate(data):
@@ -53,6 +54,8 @@ def items_of(data: DataLike, what: str = "trainset") -> tuple[Item, ...]:
             example = dspy.Example(sequence=entry.id, steps=entry.steps).with_inputs("steps")
         elif isinstance(entry, dspy.Example):
             example = entry
+            if not entry.__dict__.get("_input_keys"):
+                raise DataError(f"{what}[{number}] has no inputs marked; call .with_inputs('steps') on each example")
         else:
             raise DataError(
                 f"{what}[{number}] is a {type(entry).__name__}; give dspy.Example or rnnprog.Sequence values"

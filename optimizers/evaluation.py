@@ -54,6 +54,7 @@ class Evaluator:
     purse: Purse
     concurrency: int = 8
     on_entry: Callable[[Entry], None] = field(default=lambda _entry: None)
+    _writer: ThreadPoolExecutor = field(init=False, repr=False)
 
     def run(
         self,
@@ -61,23 +62,27 @@ class Evaluator:
         digest: str,
         jobs: Sequence[Job],
         trial: optuna.Trial | None = None,
+        sure: bool = False,
     ) -> Iterator[tuple[Job, Entry]]:
         """Yield the evaluation of each job, in the order given, whatever order they finish in.
 
-        Closing the iterator starts no further job; those in flight are finished and written down.
+        Closing the iterator starts no further job; those in flight are finished and written down. What is yielded is
+        written down already.
 
         Args:
             program: the candidate, laid over the student.
             digest: names it in the ledger.
             jobs: what to walk.
             trial: the trial that this is for.
+            sure: the iterator will not be closed before its end, so the next job may start before this one is judged.
 
         Raises:
             OutOfBudgetError: the budget was reached; finished evaluations are in the ledger.
             LMUnavailableError: no model is configured.
         """
         pool = ThreadPoolExecutor(max_workers=max(1, self.concurrency), thread_name_prefix="rnnprog-tune")
-        pending: list[tuple[Job, Future[Entry] | Entry]] = []
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rnnprog-ledger")
+        pending: list[tuple[Job, Future[Future[Entry]] | Entry]] = []
         waiting = iter(jobs)
 
         def fill() -> None:
@@ -93,19 +98,21 @@ class Evaluator:
             fill()
             while pending:
                 job, work = pending.pop(0)
-                entry = work if isinstance(work, Entry) else work.result()
-                if self.concurrency > 1:
-                    fill()
+                walked = work if isinstance(work, Entry) else work.result()
+                if sure:
+                    fill()  # the next walk goes on while this one is written down
+                entry = walked if isinstance(walked, Entry) else walked.result()
                 self.on_entry(entry)
                 yield job, entry
-                fill()  # one at a time: not before it is known whether another is wanted
+                fill()
         except KeyboardInterrupt:
             self.purse.stop("interrupted by the user")  # walks in flight may have minutes to go
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            self._writer.shutdown(wait=True)
 
-    def _evaluate(self, program: dspy.Module, digest: str, job: Job, trial: optuna.Trial | None) -> Entry:
+    def _evaluate(self, program: dspy.Module, digest: str, job: Job, trial: optuna.Trial | None) -> Future[Entry]:
         start = time.perf_counter()
         blank = Entry(candidate=digest, sequence=job.item.id, rollout=job.rollout, trial=trial.number if trial else -1)
         with self.purse.paying() as meter:
@@ -121,11 +128,11 @@ class Evaluator:
                 raise
             except Exception as error:
                 changes["error"] = f"{type(error).__name__}: {error}"
-                self._write(blank, meter, start, changes, trial)
                 if isinstance(error, _BROKEN):
+                    self._write(blank, meter, start, changes, trial)
                     raise
-                return blank.model_copy(update=changes)
-            return self._write(blank, meter, start, changes, trial)
+            entry = blank.model_copy(update={**_paid(meter, start), **changes})
+            return self._writer.submit(self.ledger.record, entry, trial)
 
     def _write(
         self, blank: Entry, meter: PurseMeter, start: float, changes: dict[str, Any], trial: optuna.Trial | None = None

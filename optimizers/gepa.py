@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,12 @@ class GepaTuner(Teleprompter):
         return self._finish(student, result, adapter)
 
     def _finish(self, student: dspy.Module, result: Any, adapter: WalkAdapter) -> dspy.Module:
+        failed = [entry for entry in adapter.entries if entry.error]
+        if failed:
+            warnings.warn(
+                f"{len(failed)} walks failed and count as 0; the first, of {failed[0].sequence!r}: {failed[0].error}",
+                stacklevel=3,
+            )
         rows = []
         for index, score in sorted(enumerate(result.val_aggregate_scores), key=lambda pair: (-pair[1], pair[0])):
             candidate = Candidate(instructions=dict(result.candidates[index]))

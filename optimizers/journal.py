@@ -7,8 +7,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.storages import BaseStorage
+
+from rnnprog.optimizers.batching import FileStorage
 
 __all__ = ["open_journal"]
 
@@ -23,7 +24,7 @@ def open_journal(path: Path) -> BaseStorage:
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = _ProcessLock(str(file) + ".flock")
     _mend(file, lock)
-    return optuna.storages.JournalStorage(JournalFileBackend(str(file), lock_obj=lock))  # type: ignore[arg-type]
+    return FileStorage(JournalFileBackend(str(file), lock_obj=lock))  # type: ignore[arg-type]
 
 
 def _mend(file: Path, lock: _ProcessLock) -> None:

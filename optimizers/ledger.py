@@ -107,8 +107,7 @@ class StudyLedger:
         self._study = study
         self._storage = study._storage
         self._known: dict[tuple[str, str, int], Entry] = {}
-        self._seen: set[int] = set()
-        self._fresh = 0
+        self._done: dict[int, tuple[Entry, ...]] = {}  # by trial; a finished one gets no more
 
     def record(self, entry: Entry, trial: optuna.Trial | None = None, trace: Trace | None = None) -> Entry:
         """Write an entry; when this returns, it is as durable as the storage makes it.
@@ -148,14 +147,20 @@ class StudyLedger:
         """Read what all workers have written, and return it; from ``trials`` if they were just read."""
         entries: list[Entry] = []
         for trial in self._study.get_trials(deepcopy=False) if trials is None else trials:
-            for name, data in trial.system_attrs.items():
-                if name.startswith(_EVALUATION):
-                    entry = _entry({**data, "trial": trial.number})
-                    entries.append(entry)
-                    if entry.kind == "evaluation" and not entry.error:
-                        self._known.setdefault(entry.key, entry)
+            found = self._done.get(trial.number) or _of_trial(trial)
+            if trial.state.is_finished():
+                self._done[trial.number] = found
+            entries += found
+            for entry in found:
+                if entry.kind == "evaluation" and not entry.error:
+                    self._known.setdefault(entry.key, entry)
         entries += _others(self._storage.get_study_system_attrs(self._study._study_id).items())
         return Ledger(entries=tuple(entries))
+
+
+def _of_trial(trial: FrozenTrial) -> tuple[Entry, ...]:
+    items = trial.system_attrs.items()
+    return tuple(_entry({**data, "trial": trial.number}) for name, data in items if name.startswith(_EVALUATION))
 
 
 def _others(attributes: Iterable[tuple[str, dict[str, JsonValue]]]) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, cast
@@ -41,20 +42,22 @@ class Objective:
     """How a candidate is judged.
 
     Args:
-        metric: a metric of this package or its name, or any dspy metric ``(example, prediction, trace=None)`` that
-            returns a number, a bool, or something with a ``score``. Where lower is better the sign is turned, so that
+        metric: a metric of this package or its name, or any dspy metric that returns a number, a bool, or something
+            with a ``score``: ``(example, prediction)``, with a ``trace``, or with GEPA's five arguments, of which all
+            after the second are ``None`` here. Where lower is better the sign is turned, so that
             scores are always better when higher. A metric of a whole corpus (``macro_f1``, ``roc_auc``) is taken over
             the steps of all sequences together; a sequence's own value then only serves pruning.
         objectives: names from :data:`MEASURES`; one gives single-objective search with pruning, several a Pareto
             front.
         constraints: upper limits by measure, e.g. ``{"tokens_per_step": 900}``; candidates beyond a limit are never
-            the best one.
+            the best one. The score is no measure to limit from above.
         rollouts: how often each sequence is walked; above 1 the models need a temperature above 0 to differ.
-        step_weights: weight by step index, or a function of (step, number of steps); for metrics of this package
-            that are means over steps.
+        step_weights: weight by step index, 0 for steps beyond the last one given, or a function of (step, number of
+            steps); for metrics of this package that are means over steps.
 
     Raises:
-        ConfigurationError: unknown measures or metric, weights for a metric that has no steps.
+        ConfigurationError: unknown measures or metric, a metric of other arguments, an objective given twice, a limit
+            on the score, weights for a metric that has no steps, or weights below 0.
 
     Example:
         >>> Objective("mae[load]", constraints={"tokens_per_step": 900}).directions
@@ -73,16 +76,29 @@ class Objective:
         unknown = sorted({*objectives, *(constraints or {})} - set(MEASURES))
         if unknown or not objectives:
             raise ConfigurationError(f"unknown measures {unknown}; there are {list(MEASURES)}")
+        if len(set(objectives)) < len(objectives):
+            raise ConfigurationError(f"objectives {list(objectives)} name one measure twice; leave one out")
+        if "score" in (constraints or {}):
+            raise ConfigurationError(
+                "a constraint is an upper limit, and a higher score is better; make the score an objective instead"
+            )
         if rollouts < 1:
             raise ConfigurationError(f"rollouts={rollouts}: every sequence must be walked at least once")
         self.metric: Metric | Callable[..., Any] = get_metric(metric) if isinstance(metric, str) else metric
         if not isinstance(self.metric, Metric) and not callable(self.metric):
             raise ConfigurationError(f"the metric must be a name, a Metric or a function, got {metric!r}")
+        self._given = 0 if isinstance(self.metric, Metric) else _arguments(self.metric, self.name)
         if step_weights is not None and (not isinstance(self.metric, Metric) or self.metric.corpus is not None):
             raise ConfigurationError(
                 "step_weights need a metric of this package that is a mean over steps, such as 'accuracy'; "
                 "weigh the steps inside your own metric instead"
             )
+        if step_weights is not None and not callable(step_weights):
+            step_weights = [float(weight) for weight in step_weights]
+            if not all(math.isfinite(weight) and weight >= 0 for weight in step_weights) or not sum(step_weights):
+                raise ConfigurationError(
+                    f"step_weights={step_weights}: weights are finite, none is below 0, and one is above"
+                )
         self.objectives = tuple(objectives)
         self.constraints = dict(constraints or {})
         self.rollouts = rollouts
@@ -117,7 +133,7 @@ class Objective:
             "objectives": list(self.objectives),
             "constraints": dict(sorted(self.constraints.items())),
             "rollouts": self.rollouts,
-            "weighted": self.step_weights is not None,
+            "weighted": list(self.step_weights) if isinstance(self.step_weights, list) else bool(self.step_weights),
         }
 
     def score(self, example: dspy.Example, prediction: Any) -> tuple[float, tuple[JsonValue, ...]]:
@@ -129,11 +145,19 @@ class Objective:
         if isinstance(self.metric, Metric):
             value, cases = self._score_steps(example, prediction)
         else:
-            said = self.metric(example, prediction, None)
-            value, cases = float(getattr(said, "score", said)), ()
+            said = self.metric(example, prediction, *[None] * (self._given - 2))
+            value, cases = self._number(getattr(said, "score", said)), ()
         if not math.isfinite(value):
             raise ValueError(f"the metric {self.name!r} returned {value} instead of a finite number")
         return value, cases
+
+    def _number(self, said: Any) -> float:
+        try:
+            return float(said)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"the metric {self.name!r} returned {said!r:.80}; return a number, a bool or dspy.Prediction(score=...)"
+            ) from None
 
     def _score_steps(self, example: dspy.Example, prediction: Any) -> tuple[float, tuple[JsonValue, ...]]:
         assert isinstance(self.metric, Metric)
@@ -195,6 +219,24 @@ class Objective:
                 t, prediction, target = cast(tuple[int, Any, Any], kept)
                 cases.append(Case(f"{entry.sequence}/{entry.rollout}", t, prediction, target))
         return self.metric.sign * self.metric.corpus(cases) if cases else math.nan
+
+
+def _arguments(metric: Callable[..., Any], name: str) -> int:
+    """Return how many arguments a metric is called with: as dspy's evaluation, its bootstrapping or GEPA call one."""
+    try:
+        signature = inspect.signature(metric)
+    except (TypeError, ValueError):  # written in C: nothing is known about its arguments
+        return 3
+    for given in (3, 2, 5):
+        try:
+            signature.bind(*[None] * given)
+        except TypeError:
+            continue
+        return given
+    raise ConfigurationError(
+        f"the metric {name!r} takes {signature}; write it as (example, prediction, trace=None), "
+        "or as GEPA's (gold, pred, trace, pred_name, pred_trace)"
+    )
 
 
 def _with_targets(trace: Trace, example: dspy.Example) -> Trace:

@@ -15,6 +15,7 @@ from optuna.pruners import BasePruner
 from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.optimizers.checks import check_arguments, check_search
 from rnnprog.optimizers.dashboard import annotate_study
 from rnnprog.optimizers.data import DataLike, Item, fingerprint, items_of, split
 from rnnprog.optimizers.estimate import Estimate, estimate
@@ -32,7 +33,7 @@ from rnnprog.optimizers.search import Progress, Search
 from rnnprog.optimizers.space import Space, default_space
 from rnnprog.optimizers.spending import Budget, Purse
 from rnnprog.optimizers.storage import StorageError, StorageLike, open_storage, storage_errors, why
-from rnnprog.optimizers.study import open_study
+from rnnprog.optimizers.study import open_own_study, open_study
 from rnnprog.optimizers.teacher import Teacher, state_digest, teacher_of
 from rnnprog.optimizers.workers import Worker
 
@@ -54,13 +55,15 @@ class OptunaTuner(Teleprompter):
         budget: limits in calls, tokens, money and minutes.
         storage: where the study lives, see :func:`~rnnprog.optimizers.open_storage`; by default a journal file in
             ``folder``.
-        study_name: of the study; a study of another space, metric or data under this name is refused.
+        study_name: of the study; a study of another space, metric, student or data under this name is refused. Without
+            a name it is ``"tune"``, and a search about something else gets a study and a sub-folder of its own, as
+            the later steps of ``dspy.BetterTogether`` need it.
         **options: ``folder`` (for journal, compiled program and artifacts; by default ``runs/tune/STUDY``; ``None``
             writes no files), ``sampler`` (an Optuna sampler, or a function from seed to sampler; by
             default :class:`~rnnprog.optimizers.ClimbingSampler`, for several objectives TPE), ``pruner``
-            (``"paired"``, ``"halving"``, ``"none"`` or an Optuna pruner), ``proposer``, ``prompt_model`` (writes
-            proposals; by default the student's model), ``models`` (by name, for :class:`Model` parts),
-            ``on_progress``.
+            (``"paired"``, ``"wilcoxon"``, ``"halving"``, ``"none"`` or an Optuna pruner), ``proposer``,
+            ``prompt_model`` (writes proposals; by default the student's model), ``models`` (by name, for
+            :class:`Model` parts), ``on_progress``.
 
     Raises:
         ConfigurationError: an argument cannot be used.
@@ -85,7 +88,7 @@ class OptunaTuner(Teleprompter):
         schedule: Schedule | None = None,
         budget: Budget | None = None,
         storage: StorageLike = None,
-        study_name: str = "tune",
+        study_name: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -99,15 +102,18 @@ class OptunaTuner(Teleprompter):
         self.schedule = schedule or Schedule()
         self.budget = budget or Budget()
         self.storage = storage
-        self.study_name = study_name
+        self.study_name, self._named = study_name or "tune", study_name is not None
         folder = chosen["folder"]
-        self.folder = Path("runs", "tune", study_name) if folder == "" else None if folder is None else Path(folder)
+        self.folder = (
+            Path("runs", "tune", self.study_name) if folder == "" else None if folder is None else Path(folder)
+        )
         self.sampler: SamplerLike = chosen["sampler"]
         self.pruner: str | BasePruner | None = chosen["pruner"]
         self.proposer: Proposer | None = chosen["proposer"]
         self.prompt_model: dspy.LM | None = chosen["prompt_model"]
         self.models: Mapping[str, dspy.LM] = chosen["models"]
         self.on_progress: Callable[[Progress], None] | None = chosen["on_progress"]
+        check_arguments(vars(self))
 
     def compile(
         self,
@@ -146,14 +152,14 @@ class OptunaTuner(Teleprompter):
         schedule = self.schedule if trials is None else self.schedule.model_copy(update={"trials": trials})
         limits = budget or self.budget
         space = self.space or default_space(student, proposals=schedule.proposals)
-        self._check_budget(limits, student, val)
+        check_search(student, space, self.models, self.objective, limits, val)
         try:
             search = self._search(student, space, schedule, limits, train, val, taught)
             with search.board.worker.working():
                 search.run()
         except storage_errors() as error:
             raise StorageError(f"the storage of study {self.study_name!r} does not answer: {why(error)}") from error
-        return Results(search, self.folder).program()
+        return Results(search, search.folder).program()
 
     def estimate(self, student: dspy.Module, *, trainset: DataLike, valset: DataLike | None = None) -> Estimate:
         """Return what a search would cost at most, without calling a model."""
@@ -181,7 +187,11 @@ class OptunaTuner(Teleprompter):
             "seed": schedule.seed,
             **({} if teacher is None else {"teacher": teacher.digest}),
         }
-        study = open_study(storage, self.study_name, self.objective.directions, pruner, identity)
+        study = (open_study if self._named else open_own_study)(
+            storage, self.study_name, self.objective.directions, pruner, identity
+        )
+        own = self.folder is not None and study.study_name != self.study_name
+        folder = self.folder / study.study_name if self.folder is not None and own else self.folder
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(self.objective.objectives))
@@ -218,19 +228,9 @@ class OptunaTuner(Teleprompter):
             seed=schedule.seed,
             sampler=self.sampler,
             models=self.models,
-            folder=self.folder,
+            folder=folder,
             on_progress=self.on_progress,
         )
-
-    def _check_budget(self, limits: Budget, student: dspy.Module, val: tuple[Item, ...]) -> None:
-        if limits.calls is None:
-            return
-        least = min(len(item.example.get("steps") or (1,)) for item in val)
-        if limits.calls < least:
-            raise ConfigurationError(
-                f"a budget of {limits.calls} calls is below one evaluation: the shortest sequence alone takes at least "
-                f"{least}; raise the budget or shorten the sequences"
-            )
 
 
 _OPTIONS: dict[str, Any] = {

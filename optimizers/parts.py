@@ -32,7 +32,14 @@ class _Range(BasePart):
             raise ValueError("give either values, or low and high")
         if ranged and self.low >= self.high:  # type: ignore[operator]
             raise ValueError(f"low={self.low} must be below high={self.high}")
+        if ranged and self.log and self.low <= 0:  # type: ignore[operator]
+            raise ValueError(f"low={self.low} must be above 0 on a logarithmic scale")
         return self
+
+    @property
+    def all_values(self) -> tuple[JsonValue, ...]:
+        """The values, or the two ends of the range."""
+        return self.values or (self.low, self.high)
 
     def suggest(self, trial: BaseTrial) -> JsonValue:
         """Ask a trial for a value."""

@@ -6,7 +6,9 @@ given choices and rounds of proposals hang on places, which is why a resumed sea
 
 from __future__ import annotations
 
+import copy
 import time
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +16,23 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
+from rnnprog.memory import Value
 from rnnprog.optimizers.options import Option, Pool
-from rnnprog.optimizers.pruning import AGAIN
+from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
 from rnnprog.optimizers.workers import WORKER, Worker
 
-__all__ = ["CANDIDATE", "DUPLICATE", "INTERRUPTED", "RETRY", "Board", "counted", "places_of"]
+__all__ = [
+    "CANDIDATE",
+    "DUPLICATE",
+    "INTERRUPTED",
+    "RETRY",
+    "Board",
+    "Recent",
+    "Tally",
+    "counted",
+    "places_of",
+    "tally",
+]
 
 RETRY = "retry_of"
 INTERRUPTED = "interrupted"
@@ -27,6 +41,30 @@ CANDIDATE = "rnnprog:candidate"
 _OPTION = "option:"
 _ROUND = "rnnprog:round:"
 _SIGNING = 3.0  # seconds
+
+
+class Recent(optuna.Study):
+    """A study whose trials are read again only where what was read is older than some seconds.
+
+    For samplers and pruners, which read all trials at each question. With one worker nothing changes in between but the
+    trial that asks, and that is handed to them besides.
+
+    Args:
+        study: the study.
+        trials: what was just read of it.
+        seconds: how long a reading serves.
+    """
+
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial], seconds: float = 5.0) -> None:
+        self.__dict__.update(study.__dict__)
+        self._read, self._when, self._seconds = trials, time.monotonic(), seconds
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """Return the trials of the given states."""
+        if time.monotonic() - self._when > self._seconds:
+            self._read, self._when = super().get_trials(deepcopy=False), time.monotonic()
+        found = [trial for trial in self._read if states is None or trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
 
 
 class Board:
@@ -39,6 +77,7 @@ class Board:
 
     def __init__(self, study: optuna.Study, worker: Worker) -> None:
         self.study, self.worker = study, worker
+        self._closed: dict[int, dict[str, JsonValue]] = {}
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials, of the given states or all."""
@@ -64,7 +103,8 @@ class Board:
                 continue
             # A candidate that was drawn to the end is kept; a half-drawn one is drawn anew from the same seed.
             fixed = trial.params if CANDIDATE in trial.system_attrs else trial.system_attrs.get("fixed_params", {})
-            self.study.enqueue_trial(fixed, user_attrs={RETRY: trial.number})
+            continues = {AGAIN: trial.user_attrs[AGAIN]} if fixed and AGAIN in trial.user_attrs else {}
+            self.study.enqueue_trial(fixed, user_attrs={RETRY: trial.number, **continues})
             taken += 1
         return taken
 
@@ -95,8 +135,12 @@ class Board:
 
     def round(self, number: int) -> dict[str, JsonValue] | None:
         """Return what round ``number`` of proposals came to; ``None`` if it was not held yet."""
-        found: dict[str, JsonValue] | None = self._attributes().get(f"{_ROUND}{number}")
-        return found
+        if number not in self._closed:
+            found: dict[str, JsonValue] | None = self._attributes().get(f"{_ROUND}{number}")
+            if found is None:
+                return None
+            self._closed[number] = found
+        return self._closed[number]
 
     def close_round(self, number: int, rejected: list[str]) -> None:
         """Say that a round is over, and what was refused."""
@@ -136,8 +180,57 @@ def places_of(trials: list[FrozenTrial]) -> dict[int, int]:
     return places
 
 
+class Tally(Value):
+    """How many candidates a search has tried, and what became of them; ``tried`` is the sum of the next three.
+
+    Attributes:
+        tried: candidates tried; what the number of trials asked for limits.
+        seen: of them, seen to the end, at once or when continued.
+        ended: of them, ended early, and left at that.
+        failed: of them, failed.
+        continued: trials that walked a candidate to the end which had been ended early.
+        repeated: trials that drew a candidate again.
+        broken: trials that were broken off by a kill, the budget or the user.
+    """
+
+    tried: int
+    seen: int
+    ended: int
+    failed: int
+    continued: int
+    repeated: int
+    broken: int
+
+
+def tally(trials: list[FrozenTrial]) -> Tally:
+    """Return what became of the trials that are finished; all trials must be given."""
+    continued, repeated, ended, failed = set(), 0, set(), set()
+    for trial in trials:
+        attrs = trial.user_attrs
+        if DUPLICATE in attrs:
+            repeated += trial.state == TrialState.COMPLETE
+        elif AGAIN in attrs:
+            continued |= {attrs[AGAIN]} if trial.state == TrialState.COMPLETE else set()
+        elif PRUNED_AFTER in attrs:
+            ended.add(trial.number)
+        elif "error" in attrs:
+            failed.add(trial.number)
+    broken = sum(trial.state == TrialState.FAIL and "error" not in trial.user_attrs for trial in trials)
+    plain = [t for t in trials if t.state == TrialState.COMPLETE and not {DUPLICATE, AGAIN} & t.user_attrs.keys()]
+    left = len(ended - continued)
+    return Tally(
+        tried=len(plain) + len(failed),
+        seen=len(plain) - left,
+        ended=left,
+        failed=len(failed),
+        continued=len(continued),
+        repeated=repeated,
+        broken=broken,
+    )
+
+
 def counted(trials: list[FrozenTrial]) -> int:
-    """Return how many trials count towards the number asked for: no retried, repeated or continued ones."""
+    """Return how many trials, running ones too, count towards the number asked for: one for each candidate."""
     retried = _retried(trials)
     return sum(
         not {DUPLICATE, AGAIN} & trial.user_attrs.keys() and trial.number not in retried and not _stopped(trial)

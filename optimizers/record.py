@@ -14,14 +14,14 @@ from rnnprog.optimizers.differences import text_diff
 from rnnprog.optimizers.ledger import StudyLedger
 from rnnprog.optimizers.objective import MEASURES, Objective
 from rnnprog.optimizers.options import BASE
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY
-from rnnprog.optimizers.pruning import PRUNED_AFTER
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY, tally
+from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
 from rnnprog.optimizers.ranking import front, ranked
 from rnnprog.optimizers.space import Space, phases_of
 
 __all__ = ["record_of", "write_record"]
 
-FORMAT = 1
+FORMAT = 2
 _LEAST_TRIALS = 5  # below this many a share of variance means nothing
 
 
@@ -41,7 +41,8 @@ def record_of(
         student: the program that the options are laid over, for telling what each option changes in it.
         space: has the user's own options.
     """
-    ledger = StudyLedger(study).refresh()
+    trials = study.get_trials(deepcopy=False)
+    ledger = StudyLedger(study).refresh(trials)
     by_trial: dict[int, dict[str, int]] = {}
     for entry in ledger.entries:
         if entry.trial >= 0:
@@ -55,22 +56,22 @@ def record_of(
         row["calls"] += entry.calls
         row["tokens"] += entry.tokens
         row["money"] += entry.money or 0.0
-    best = ranked(study.get_trials(deepcopy=False), objective)
+    best = ranked(trials, objective)
     return {
         "format": FORMAT,
         "study": study.study_name,
         "objective": objective.describe(),
         "directions": [MEASURES[name] for name in objective.objectives],
         "trials": [
-            {**_trial(trial), "paid": by_trial.get(trial.number, {"calls": 0, "tokens": 0})}
-            for trial in study.get_trials(deepcopy=False)
+            {**_trial(trial), "paid": by_trial.get(trial.number, {"calls": 0, "tokens": 0})} for trial in trials
         ],
+        "tally": tally(trials).model_dump(),
         "options": _options(study, student, space),
         "sequences": sequences or [],
         "spent": spent,
         "best": best[0].number if best else None,
         "front": [trial.number for trial in front(study, objective)] if len(objective.objectives) > 1 else [],
-        "importance": _importance(study, objective),
+        "importance": _importance(trials),
     }
 
 
@@ -109,6 +110,7 @@ def _trial(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
         "measures": attributes.get("measures", {}),
         "by_sequence": {str(step): value for step, value in sorted(trial.intermediate_values.items())},
         "pruned_after": attributes.get(PRUNED_AFTER),
+        "continues": attributes.get(AGAIN),
         "same_as": attributes.get(DUPLICATE),
         "retry_of": attributes.get(RETRY),
         "error": attributes.get("error", ""),
@@ -117,16 +119,20 @@ def _trial(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     }
 
 
-def _importance(study: optuna.Study, objective: Objective) -> dict[str, float]:
+def _importance(trials: list[optuna.trial.FrozenTrial]) -> dict[str, float]:
     """Return the share of the score's variance that each part explains by itself, between trials.
 
     For each part: the variance between the means of its choices, over the total. Parts overlap, so shares need not add
     up to one; with few trials for a choice they are rough. Optuna's own measures need scikit-learn.
     """
+    continued = {trial.user_attrs.get(AGAIN) for trial in trials if trial.state == TrialState.COMPLETE}
     done = [
         trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if "measures" in trial.user_attrs and DUPLICATE not in trial.user_attrs
+        for trial in trials
+        if trial.state == TrialState.COMPLETE
+        and "measures" in trial.user_attrs
+        and DUPLICATE not in trial.user_attrs
+        and trial.number not in continued
     ]
     scores = [float(trial.values[0]) for trial in done]
     if len(scores) < _LEAST_TRIALS:

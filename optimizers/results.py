@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import dspy
+from optuna.trial import FrozenTrial
 
 from rnnprog.optimizers.candidate import Candidate, copy_program
 from rnnprog.optimizers.ledger import Ledger
-from rnnprog.optimizers.plan import CANDIDATE
+from rnnprog.optimizers.plan import CANDIDATE, tally
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.record import record_of, write_record
 from rnnprog.optimizers.search import Outcome, Search
@@ -34,29 +35,37 @@ class Results:
     def program(self) -> dspy.Module:
         """Return the best program, with everything attached, and save it."""
         try:
-            rows, logs = self._rows(), self._logs()
-            ledger = self.search.evaluator.ledger.refresh()
+            trials = self.search.board.trials()
+            rows, logs, counts = self._rows(trials), self._logs(trials), tally(trials)
+            ledger = self.search.evaluator.ledger.refresh(trials)
         except storage_errors():
-            rows, logs, ledger = self._seen(), {}, Ledger()
+            rows, logs, counts, ledger = self._seen(), {}, tally([]), Ledger()
         best = rows[0]["program"] if rows else Candidate().apply(self.search.student, self.search.models)
         program: Any = copy_program(best)
         if not rows:
-            warnings.warn(
-                f"no candidate was seen to the end ({self.search.stopped}); the student is returned as it is",
-                stacklevel=3,
-            )
+            warnings.warn(f"{self._nothing()}; the student is returned as it is", stacklevel=3)
         program.study = self.search.study
         program.candidate_programs = rows
         program.trial_logs = logs
+        program.tally = counts
         program.ledger = ledger
         program.score = rows[0]["score"] if rows else None
         program.stopped = self.search.stopped
         self._save(best)
         return program
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def _nothing(self) -> str:
+        """Say why no candidate may be chosen."""
+        limits = self.search.objective.constraints
+        seen = [outcome.measures for outcome in self.search.outcomes.values() if outcome.measures]
+        if not limits or not seen:
+            return f"no candidate was seen to the end ({self.search.stopped})"
+        least = ", ".join(f"{n} {limit:g} (least seen {min(m[n] for m in seen):.4g})" for n, limit in limits.items())
+        return f"no candidate keeps the limits: {least}"
+
+    def _rows(self, trials: list[FrozenTrial]) -> list[dict[str, Any]]:
         rows = []
-        for trial in ranked(self.search.board.trials(), self.search.objective):
+        for trial in ranked(trials, self.search.objective):
             candidate = Candidate.model_validate(trial.system_attrs[CANDIDATE])
             rows.append(self._row(trial.number, candidate, trial.user_attrs["measures"]))
         return rows
@@ -76,9 +85,9 @@ class Results:
             "trial": trial,
         }
 
-    def _logs(self) -> dict[int, dict[str, Any]]:
+    def _logs(self, trials: list[FrozenTrial]) -> dict[int, dict[str, Any]]:
         logs: dict[int, dict[str, Any]] = {}
-        for trial in self.search.board.trials():
+        for trial in trials:
             logs[trial.number] = {
                 "state": trial.state.name.lower(),
                 "params": dict(trial.params),

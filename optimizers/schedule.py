@@ -12,8 +12,8 @@ __all__ = ["Schedule"]
 class Schedule(Value):
     """How long and how wide to search.
 
-    Writing a text costs a call, trying one costs walks. So rounds are small and frequent by default: three texts for each
-    phase before every third trial, written from the best program of that moment.
+    Writing a text costs a call, trying one costs walks. So rounds are small and frequent by default: three texts for
+    each phase before every third trial, written from the best program of that moment.
 
     Attributes:
         trials: candidates to try; repeated ones are not counted.

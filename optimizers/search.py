@@ -6,6 +6,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.errors import RnnprogError
 from rnnprog.memory import Value
+from rnnprog.optimizers.batching import together
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.claims import DRAWN, Claims
 from rnnprog.optimizers.dashboard import annotate_trial
@@ -26,7 +28,7 @@ from rnnprog.optimizers.fitting import Fitting
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, Board, counted, places_of
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, Board, Recent, counted, places_of, tally
 from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER, second_chance
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.rounds import Rounds
@@ -49,10 +51,10 @@ class Progress(Value):
     """Where a search stands, for a display.
 
     Attributes:
-        trials: trials finished.
-        wanted: trials asked for.
-        pruned: trials ended early.
-        failed: trials that failed.
+        trials: candidates tried.
+        wanted: candidates asked for.
+        pruned: of those tried, ended early and left at that.
+        failed: of those tried, failed.
         best: best score so far; ``None`` before the first.
         spent: calls, tokens, money and seconds.
         doing: what is being done, in words.
@@ -77,6 +79,7 @@ class Outcome:
         measures: every measure, over the sequences it saw.
         pruned_after: number of sequences after which it was ended early; ``None`` if it was not.
         error: why it failed; empty if it did not.
+        reported: score by sequence, as reported.
     """
 
     trial: int
@@ -84,6 +87,7 @@ class Outcome:
     measures: dict[str, float] = field(default_factory=dict)
     pruned_after: int | None = None
     error: str = ""
+    reported: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -108,6 +112,8 @@ class Search:
     stopped: str = ""
     _failures: int = 0
     _shown: tuple[float, Progress] | None = None
+    _aside: ThreadPoolExecutor = field(init=False, repr=False)
+    _noted: Future[None] = field(init=False, repr=False)
 
     def run(self) -> None:
         """Search until the trials asked for are done, the budget is spent, or the user stops it."""
@@ -116,9 +122,10 @@ class Search:
         self.board.take_up()
         self._given = self.space.first(self.student)
         try:
-            while not (reason := self._finished()):
-                self._one()
-            self.stopped = reason
+            with ThreadPoolExecutor(max_workers=1, thread_name_prefix="rnnprog-notes") as self._aside:
+                while not (reason := self._finished()):
+                    self._one()
+                self.stopped = reason
         except OutOfBudgetError as stop:  # walks in flight have paid for their last calls since it was raised
             spent = self.evaluator.purse.exhausted
             self.stopped = f"the budget is spent: {spent}" if spent else str(stop)
@@ -165,8 +172,12 @@ class Search:
             self.evaluator.purse.learn(self.evaluator.ledger.refresh(trials).spent)
             place = places_of(trials)[trial.number]
             pool = self._hold_rounds(place)
-            candidate = self._draw(trial, place, pool)
-            outcome = self._evaluate(trial, place, candidate)
+            candidate = self._draw(trial, place, pool, trials)
+            try:
+                outcome = self._evaluate(trial, place, candidate)
+            finally:
+                wait([self._noted])  # a trial that has ended takes no more notes
+            self._noted.result()
         except (OutOfBudgetError, KeyboardInterrupt) as stop:
             trial.set_user_attr(INTERRUPTED, str(stop) or "by the user")
             self.study.tell(trial, state=TrialState.FAIL)
@@ -174,7 +185,8 @@ class Search:
         except _NOT_OURS:
             raise
         except Exception as error:
-            outcome = Outcome(trial.number, candidate, error=f"{type(error).__name__}: {error}")
+            told = str(error) if isinstance(error, _EvaluationError) else f"{type(error).__name__}: {error}"
+            outcome = Outcome(trial.number, candidate, error=told)
             if isinstance(error, RnnprogError) and not self.board.trials(TrialState.COMPLETE):
                 self._tell(trial, outcome)
                 raise  # the student as it is cannot be walked: nothing will get better by trying on
@@ -196,33 +208,29 @@ class Search:
         if reached := self.evaluator.purse.exhausted:
             raise OutOfBudgetError(f"the budget is spent: {reached}")
 
-    def _draw(self, trial: optuna.Trial, place: int, pool: Pool) -> Candidate:
+    def _draw(self, trial: optuna.Trial, place: int, pool: Pool, trials: list[FrozenTrial]) -> Candidate:
         empty = self.space.room(pool)
-        again = None
-        if place >= len(self._given) and self.objective.single and not self._untried(pool):
-            again = second_chance(self.study, place)
-        if again is not None:
-            trial.set_user_attr(AGAIN, again.number)
+        drawn = bool(trials[trial.number].system_attrs.get("fixed_params"))  # to the end, before it broke off
+        free = place >= len(self._given) and self.objective.single and not drawn and not _untried(pool, trials)
+        again = second_chance(Recent(self.study, trials), place) if free else None
         fixed = self._fixed(place) if again is None else dict(again.params)
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
         parents = {(option.part, option.label): option.parents[0] for option in pool.options if option.parents}
         inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty, parents)
         self.study.sampler = Masked(inner, empty, seed, fixed, Fitting(self.space, pool, self.student).unfit)
-        candidate = self.space.suggest(trial, pool)
-        if place == 0:
-            candidate = Candidate(options=candidate.options)  # the student as it is, whatever the ranges can express
-        self.study._storage.set_trial_system_attr(trial._trial_id, CANDIDATE, candidate.model_dump(mode="json"))
-        trial.set_user_attr(DRAWN, candidate.digest)
-        trial.set_user_attr("place", place)
-        annotate_trial(self.study, trial, candidate, self.folder)
+        trial.study = Recent(self.study, trials)
+        with together(self.study._storage):
+            if again is not None:
+                trial.set_user_attr(AGAIN, again.number)
+            candidate = self.space.suggest(trial, pool)
+            if place == 0:
+                candidate = Candidate(options=candidate.options)  # the student as it is, whatever ranges can express
+            self.study._storage.set_trial_system_attr(trial._trial_id, CANDIDATE, candidate.model_dump(mode="json"))
+            trial.set_user_attr(DRAWN, candidate.digest)
+            trial.set_user_attr("place", place)
+        self._noted = self._aside.submit(annotate_trial, trial, candidate, self.folder)
         return candidate
-
-    def _untried(self, pool: Pool) -> bool:
-        """Return whether there are options that no trial has had."""
-        trials = self.board.trials(TrialState.COMPLETE, TrialState.RUNNING)
-        had = {item for trial in trials for item in trial.params.items()}
-        return any((option.part, option.label) not in had for option in pool.options)
 
     def _fixed(self, place: int) -> dict[str, Any]:
         if place < len(self._given):
@@ -232,10 +240,12 @@ class Search:
         return {}
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
-        known = self._same_as(trial, candidate)
-        if known is None and Claims(self.board, self._patience).settle(trial, candidate.digest):
-            self.evaluator.ledger.refresh()
-            known = self._same_as(trial, candidate)
+        trials = self.board.trials()
+        known = self._same_as(trial, candidate, trials)
+        if known is None and Claims(self.board, self._patience).settle(trial, candidate.digest, trials):
+            trials = self.board.trials()
+            self.evaluator.ledger.refresh(trials)
+            known = self._same_as(trial, candidate, trials)
         if known is not None:
             trial.set_user_attr(DUPLICATE, known.trial)
             return Outcome(trial.number, candidate, known.measures, known.pruned_after, known.error)
@@ -246,35 +256,34 @@ class Search:
         jobs = [Job(self.valset[i], r) for i in order for r in range(self.objective.rollouts)]
         index = {item.id: i for i, item in enumerate(self.valset)}
         entries: list[Entry] = []
+        reported: dict[int, float] = {}
         pruned: int | None = None
-        evaluations = self.evaluator.run(program, candidate.digest, jobs, trial)
+        sure = place == 0 or not self.objective.single or AGAIN in trial.user_attrs
+        sure = sure or isinstance(self.study.pruner, optuna.pruners.NopPruner)
+        evaluations = self.evaluator.run(program, candidate.digest, jobs, trial, sure)
         try:
             for job, entry in evaluations:
                 if entry.error:
                     raise _EvaluationError(f"sequence {entry.sequence!r}: {entry.error}")
                 entries.append(entry)
-                if job.rollout == self.objective.rollouts - 1 and self._report(
-                    trial, place, index[job.item.id], entries
-                ):
-                    pruned = len(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+                if not self.objective.single or job.rollout < self.objective.rollouts - 1:
+                    continue
+                scores = [e.score for e in entries if e.sequence == entry.sequence and e.score is not None]
+                reported[index[job.item.id]] = sum(scores) / len(scores)
+                trial.report(reported[index[job.item.id]], index[job.item.id])
+                if not sure and trial.should_prune():
+                    pruned = len(reported)
                     break
         finally:
             evaluations.close()  # type: ignore[attr-defined]
         if len(entries) == len(jobs):
             pruned = None
-        return Outcome(trial.number, candidate, self.objective.measures(entries), pruned)
+        return Outcome(trial.number, candidate, self.objective.measures(entries), pruned, reported=reported)
 
-    def _report(self, trial: optuna.Trial, place: int, step: int, entries: list[Entry]) -> bool:
-        """Report a sequence's score; return whether to end the trial here."""
-        if not self.objective.single:
-            return False
-        sequence = entries[-1].sequence
-        scores = [entry.score for entry in entries if entry.sequence == sequence and entry.score is not None]
-        trial.report(sum(scores) / len(scores), step)
-        return place > 0 and AGAIN not in trial.user_attrs and trial.should_prune()
-
-    def _same_as(self, trial: optuna.Trial, candidate: Candidate) -> Outcome | None:
-        for other in self.board.trials(TrialState.COMPLETE):
+    def _same_as(self, trial: optuna.Trial, candidate: Candidate, trials: list[FrozenTrial]) -> Outcome | None:
+        for other in trials:
+            if other.state != TrialState.COMPLETE:
+                continue
             if AGAIN in trial.user_attrs and PRUNED_AFTER in other.user_attrs:
                 continue
             if other.user_attrs.get(DRAWN) == candidate.digest:
@@ -293,26 +302,27 @@ class Search:
             self._failures += 1
             return
         self._failures = 0
-        trial.set_user_attr("measures", outcome.measures)
-        for name, limit in self.objective.constraints.items():
-            trial.set_constraint(name, outcome.measures[name] - limit)
-        values = [outcome.measures[name] for name in self.objective.objectives]
-        if outcome.pruned_after is not None:
-            trial.set_user_attr(PRUNED_AFTER, outcome.pruned_after)
-            values = [self._paired_estimate(trial, outcome.measures["score"])]
-        self.study.tell(trial, values)
+        with together(self.study._storage):
+            trial.set_user_attr("measures", outcome.measures)
+            for name, limit in self.objective.constraints.items():
+                trial.set_constraint(name, outcome.measures[name] - limit)
+            values = [outcome.measures[name] for name in self.objective.objectives]
+            if outcome.pruned_after is not None:
+                trial.set_user_attr(PRUNED_AFTER, outcome.pruned_after)
+                values = [self._paired_estimate(outcome)]
+            self.study.tell(trial, values)
 
-    def _paired_estimate(self, trial: optuna.Trial, partial: float) -> float:
+    def _paired_estimate(self, outcome: Outcome) -> float:
         """Return what a pruned trial is told as: the best one's score, plus the mean difference on shared sequences.
 
         The plain partial mean, which stays among the measures, depends on which sequences came first: on easy ones a
         poor candidate would look better than the best.
         """
         best = self.best_trial()
-        mine = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        mine = outcome.reported
         shared = set(mine) & set(best.intermediate_values) if best is not None else set()
         if best is None or not shared or best.value is None:
-            return partial
+            return outcome.measures["score"]
         difference = sum(mine[step] - best.intermediate_values[step] for step in shared) / len(shared)
         return float(min(best.value + difference, best.value))
 
@@ -336,14 +346,25 @@ class Search:
 
     def _look(self) -> Progress:
         trials = self.board.trials()
-        best = self.best_trial(trials)
+        best, done = self.best_trial(trials), tally(trials)
         return Progress(
-            trials=counted([trial for trial in trials if trial.state.is_finished()]),
+            trials=done.tried,
             wanted=self.trials,
-            pruned=sum(PRUNED_AFTER in trial.user_attrs for trial in trials),
-            failed=sum("error" in trial.user_attrs for trial in trials),
+            pruned=done.ended,
+            failed=done.failed,
             best=None if best is None else best.user_attrs["measures"]["score"],
         )
+
+
+def _untried(pool: Pool, trials: list[FrozenTrial]) -> bool:
+    """Return whether there are options that no trial has had."""
+    had = {
+        item
+        for trial in trials
+        if trial.state in (TrialState.COMPLETE, TrialState.RUNNING)
+        for item in trial.params.items()
+    }
+    return any((option.part, option.label) not in had for option in pool.options)
 
 
 class _EvaluationError(RuntimeError):

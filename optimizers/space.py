@@ -7,7 +7,7 @@ from typing import Any
 
 import dspy
 from optuna.trial import BaseTrial
-from pydantic import JsonValue, model_validator
+from pydantic import JsonValue, ValidationError, model_validator
 
 from rnnprog.cells.reflective import ReflectiveSettings
 from rnnprog.errors import ConfigurationError
@@ -58,6 +58,9 @@ class Space(Value):
             if isinstance(part, Setting) and part.setting not in ReflectiveSettings.model_fields:
                 known = sorted(ReflectiveSettings.model_fields)
                 raise ValueError(f"no setting is called {part.setting!r}; there are {known}")
+            if isinstance(part, Setting):
+                for value in part.all_values:
+                    _refuse_unusable(part.setting, value)
         return self
 
     @property
@@ -187,6 +190,13 @@ def _matters(part: Part, chosen: dict[str, JsonValue]) -> bool:
     return not (isinstance(part, (Instructions, Temperature, Model)) and _is_reflector(part.phase)) or (
         chosen.get("reflect") is not False
     )
+
+
+def _refuse_unusable(setting: str, value: JsonValue) -> None:
+    try:
+        ReflectiveSettings.model_validate({setting: value})
+    except ValidationError as error:
+        raise ValueError(f"{setting}={plain(value)!r} cannot be used: {error.errors()[0]['msg']}") from error
 
 
 def _present(student: dspy.Module, part: Setting | Temperature) -> JsonValue:

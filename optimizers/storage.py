@@ -20,6 +20,7 @@ import tenacity
 from optuna.storages import BaseStorage
 
 from rnnprog.errors import ConfigurationError, RnnprogError
+from rnnprog.optimizers.database import DatabaseStorage
 from rnnprog.optimizers.journal import open_journal
 
 __all__ = ["StorageError", "StorageLike", "check_storage", "open_storage", "storage_errors", "why"]
@@ -91,7 +92,7 @@ def _database(url: str) -> BaseStorage:
             storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
             if url.startswith("sqlite"):
                 _write_ahead(storage.engine)
-            return optuna.storages.get_storage(storage)
+            return DatabaseStorage(storage)
     raise AssertionError("unreachable")
 
 
@@ -111,8 +112,8 @@ def _write_ahead(engine: Any) -> None:
 
 
 def _is_race(error: BaseException) -> bool:
-    text = str(error)
-    return any(sign in text for sign in ("already exists", "duplicate key", "database is locked", "DuplicateTable"))
+    signs = ("already exists", "duplicate key", "UNIQUE constraint", "database is locked", "DuplicateTable")
+    return any(sign in str(error) for sign in signs)
 
 
 def _grpc(url: str) -> BaseStorage:

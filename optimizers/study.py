@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import warnings
 from typing import Literal
 
 import optuna
@@ -13,7 +15,7 @@ from pydantic import JsonValue
 from rnnprog.errors import ConfigurationError
 from rnnprog.optimizers.storage import StorageError, why
 
-__all__ = ["guard_study", "open_study"]
+__all__ = ["guard_study", "open_own_study", "open_study"]
 
 Direction = Literal["minimize", "maximize"]
 _IDENTITY = "rnnprog:identity"
@@ -51,6 +53,25 @@ def open_study(
         raise StorageError(f"the storage of study {name!r} does not answer: {why(error)}") from error
     guard_study(study, identity)
     return study
+
+
+def open_own_study(
+    storage: BaseStorage,
+    name: str,
+    directions: list[Direction],
+    pruner: BasePruner,
+    identity: dict[str, JsonValue],
+) -> optuna.Study:
+    """Open the study of that name, or, where that is about something else, one named after what this search is about.
+
+    For callers who gave no name: equal searches find the same study again. Arguments and errors as :func:`open_study`.
+    """
+    try:
+        return open_study(storage, name, directions, pruner, identity)
+    except ConfigurationError as error:
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+        warnings.warn(f"{str(error).partition(';')[0]}; this search has its own, '{name}-{digest}'", stacklevel=4)
+        return open_study(storage, f"{name}-{digest}", directions, pruner, identity)
 
 
 def guard_study(study: optuna.Study, identity: dict[str, JsonValue]) -> None:

@@ -32,13 +32,15 @@ class Teacher:
         return f"teacher-{hashlib.sha256(f'{state_digest(self.program)}{models}'.encode()).hexdigest()[:12]}"
 
 
-def teacher_of(given: dspy.Module | None, student: dspy.Module) -> Teacher | None:
-    """Return the teacher of a student, if one is given.
+def teacher_of(given: dspy.Module | list[dspy.Module] | None, student: dspy.Module) -> Teacher | None:
+    """Return the teacher of a student, if one is given; ``dspy.BetterTogether`` gives a list of one.
 
     Raises:
         ConfigurationError: one of them has no reflective cell, or their answers or their notes have other fields, so
             that nothing the teacher does is an example for the student.
     """
+    if isinstance(given, (list, tuple)) and len(given) == 1:
+        given = given[0]
     if given is None:
         return None
     if not isinstance(given, dspy.Module):

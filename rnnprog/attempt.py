@@ -15,6 +15,7 @@ from dspy.utils.exceptions import (
     LMConfigurationError,
     LMError,
     LMUnsupportedModelError,
+    is_retryable_lm_error,
 )
 
 from rnnprog.effects import Call, Effects
@@ -59,7 +60,11 @@ def attempt(
             _raise_if_broken(error, call)
             raw = getattr(error, "lm_response", None) or ("" if prediction is None else str(prediction.toDict()))
             failure = Failure(
-                phase=call.phase, error=_message(error), raw=well_formed(str(raw)[:_RAW_LIMIT]), attempts=number
+                phase=call.phase,
+                error=_message(error),
+                raw=well_formed(str(raw)[:_RAW_LIMIT]),
+                attempts=number,
+                no_reply=is_retryable_lm_error(error),
             )
             if isinstance(error, LMError):  # dspy has retried these already; asking again changes nothing
                 break

@@ -14,6 +14,7 @@ __all__ = [
     "MemoryFormatError",
     "RnnprogError",
     "StepFailedError",
+    "StorageError",
     "TraceError",
 ]
 
@@ -42,6 +43,10 @@ class MemoryFormatError(RnnprogError, ValueError):
 
 class TraceError(RnnprogError, ValueError):
     """A trace file is not one, is of another version, or is damaged in the middle."""
+
+
+class StorageError(RnnprogError, OSError):
+    """A folder cannot be written, or its disk is full; what was finished before is kept."""
 
 
 class LMUnavailableError(RnnprogError, RuntimeError):

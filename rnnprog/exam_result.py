@@ -12,14 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from rnnprog.errors import TraceError
+from rnnprog.folder import put_file
 from rnnprog.memory import Value
 from rnnprog.metrics import MetricLike, get_metric
 from rnnprog.statistics import Comparison, Estimate
 from rnnprog.trace import Fields, Result
-from rnnprog.trace_io import read_traces, write_traces
+from rnnprog.trace_io import CUT_SHORT, read_traces, write_traces
 
 __all__ = ["Arm", "ArmRun", "ExamResult", "MetricSpec", "read_exam", "write_exam"]
 
@@ -156,6 +157,9 @@ def write_exam(exam: ExamResult, folder: str | Path) -> Path:
 
     The traces go first and ``result.json`` is moved into place last: where it exists, it is complete.
 
+    Raises:
+        StorageError: the folder cannot be written, or its disk is full.
+
     Example:
         >>> import tempfile
         >>> exam = ExamResult(task="rain", arms=(Arm(label="a", runs=(ArmRun(result=Result()),)),))
@@ -170,12 +174,7 @@ def write_exam(exam: ExamResult, folder: str | Path) -> Path:
             place["traces"] = name if run.result.traces else None
             if run.result.traces:
                 write_traces(run.result.traces, folder / name)
-    path = folder / "result.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name("result.json.partial")
-    partial.write_text(json.dumps({"format": EXAM_FORMAT, **head}, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
-    return path
+    return put_file(folder / "result.json", [json.dumps({"format": EXAM_FORMAT, **head}, ensure_ascii=False, indent=1)])
 
 
 def read_exam(path: str | Path) -> ExamResult:
@@ -201,7 +200,9 @@ def read_exam(path: str | Path) -> ExamResult:
             for run in arm["runs"]:
                 run["result"]["traces"] = _traces(run, path.parent)
         return ExamResult.model_validate(head)
-    except (json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # what is not JSON, or not of this form
+        if isinstance(error, TraceError):
+            raise
         raise TraceError(f"{path} is not the result of an exam: {error}") from error
 
 
@@ -212,4 +213,12 @@ def _traces(run: Mapping[str, object], folder: Path) -> list[object]:
     place = (folder / str(name)).resolve()
     if folder.resolve() not in place.parents:
         raise TraceError(f"{name!r} leads out of the result's folder; traces must lie beside result.json")
-    return list(read_traces(place))
+    if not place.is_file():
+        raise TraceError(f"{name} is missing beside the result; the command that made it makes it again")
+    traces = read_traces(place)
+    if cut := next((trace for trace in traces if trace.error == CUT_SHORT), None):
+        raise TraceError(
+            f"{place} is cut short in sequence {cut.sequence!r}; the command that made it makes it again, from what "
+            "is finished"
+        )
+    return list(traces)

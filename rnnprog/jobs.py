@@ -7,16 +7,18 @@ steps takes longer than that as a matter of course. This one runs each job once.
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 import dspy
 from dspy.dsp.utils.settings import main_thread_config
 
+from rnnprog.collector import seldom_collecting_everything
 from rnnprog.effects import drive
 from rnnprog.errors import DataError, LMUnavailableError, RnnprogError, StepFailedError
 from rnnprog.lm.meter import Listener
@@ -28,10 +30,25 @@ from rnnprog.trace import Fields, StepRecord, Timing, Trace
 from rnnprog.trace import Sequence as Series
 from rnnprog.walk import Walk
 
-__all__ = ["Halt", "Job", "run_jobs"]
+__all__ = ["Halt", "Job", "Stop", "run_jobs"]
 
 _KEPT = 200  # calls that dspy keeps for each predictor during a run; its default would hold 10,000 whole prompts
+_INTERRUPTED = "interrupted"
+_LOG = logging.getLogger(__name__)
 _POLL = 0.2  # seconds between looks at the keyboard while waiting
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why walks did not reach their end, though nothing was wrong with them.
+
+    Attributes:
+        kind: ``interrupted`` by Ctrl-C, ``halted`` by a :class:`Halt`, or ``no model``: it is down or refuses.
+        why: in words.
+    """
+
+    kind: Literal["interrupted", "halted", "no model"]
+    why: str
 
 
 class Halt(RnnprogError, RuntimeError):
@@ -58,7 +75,8 @@ class Job:
         trace: what happened; ``None`` until the job was begun.
         timing: what the clock said.
         complete: whether the walk reached the end of its sequence.
-        stopped: whether it was ended from outside, by Ctrl-C or a :class:`Halt`.
+        patience: steps in a row without a reply that end the walk, if not as many as the program says.
+        stopped: whether it was ended from outside: by Ctrl-C, a :class:`Halt`, or a model that could not be used.
     """
 
     program: RecurrentModule
@@ -69,6 +87,7 @@ class Job:
     on_record: Callable[[StepRecord], None] = lambda _record: None
     on_done: Callable[[Job], None] = lambda _job: None
     description: Fields = field(default_factory=dict)
+    patience: int | None = None
     trace: Trace | None = None
     timing: Timing = field(default_factory=Timing)
     complete: bool = False
@@ -89,10 +108,12 @@ class Job:
         program = self.program
         walk = program.walk(self.state if self.state is not None else program.initial(self.sequence.id))
         walk.meter.listeners, walk.meter.prices = self.listeners, self.prices
+        if self.patience is not None:
+            walk.failures = walk.failures.model_copy(update={"patience": self.patience})
         return walk
 
 
-def run_jobs(jobs: Sequence[Job], concurrency: int, *, raise_errors: bool = False) -> bool:
+def run_jobs(jobs: Sequence[Job], concurrency: int, *, raise_errors: bool = False) -> Stop | None:
     """Run jobs, ``concurrency`` at a time, in the order given.
 
     Args:
@@ -101,34 +122,45 @@ def run_jobs(jobs: Sequence[Job], concurrency: int, *, raise_errors: bool = Fals
         raise_errors: raise the first error of a walk; otherwise it ends that walk and stands in its trace.
 
     Returns:
-        Whether they were broken off, by Ctrl-C or by a :class:`Halt`. A second Ctrl-C does not wait for calls in
-        flight.
+        Why not all of them reached their end, ``None`` if all that could did. A second Ctrl-C does not wait for calls
+        in flight. Where the model cannot be used, or gave no reply to a walk and to no other since, no further walk
+        is begun.
     """
-    return _Batch(raise_errors).run(jobs, concurrency)
+    with seldom_collecting_everything():
+        return _Batch(raise_errors).run(jobs, concurrency)
 
 
 class _Batch:
-    """The threads of one run, and the one flag that stops them."""
+    """The threads of one run, and what stops them.
+
+    ``_stop`` ends all walks after the step at hand. ``_down`` begins no further walk; those in flight go on, and end by
+    themselves if their model is the one that is down.
+    """
 
     def __init__(self, raise_errors: bool) -> None:
         self.raise_errors = raise_errors
         self._stop = threading.Event()
+        self._down = False
+        self._why: Stop | None = None
+        self._silent = 0  # steps without a reply since the last one with, over all walks
 
-    def run(self, jobs: Sequence[Job], concurrency: int) -> bool:
+    def run(self, jobs: Sequence[Job], concurrency: int) -> Stop | None:
         pool = ThreadPoolExecutor(max_workers=min(concurrency, max(1, len(jobs))), thread_name_prefix="rnnprog")
         futures = [pool.submit(job.context.run, self._work, job) for job in jobs]
         try:
             self._wait(futures)
         except KeyboardInterrupt:
             self._halt(futures)
+            if any(future.running() for future in futures):
+                _LOG.warning("interrupted; the calls in flight are waited for, a second Ctrl-C leaves at once")
             wait(futures)  # calls in flight finish; a second Ctrl-C breaks out of this
-            return True
+            return Stop("interrupted", _INTERRUPTED)
         except BaseException:
             self._halt(futures)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        return self._stop.is_set()
+        return self._why
 
     def _wait(self, futures: list[Future[None]]) -> None:
         ended: SimpleQueue[Future[None]] = SimpleQueue()  # asking all futures each time takes time from the walks
@@ -149,7 +181,7 @@ class _Batch:
             future.cancel()
 
     def _work(self, job: Job) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() or self._down:
             return
         walk = job.walk()
         walk.on_record = self._recorder(job, walk)
@@ -157,13 +189,22 @@ class _Batch:
         try:
             with dspy.context(**_kept()), walk.calling():
                 drive(walk.steps(job.steps, len(job.steps)), walk.meter.booking)
+            _require_reply(walk)
             job.complete = True
         except _Stopped:
-            job.stopped, error = True, "interrupted"
+            job.stopped, error = True, _INTERRUPTED
         except Halt as halt:
+            self._why = self._why or Stop("halted", str(halt))
             self._stop.set()
             job.stopped, error = True, str(halt)
-        except (LMUnavailableError, StepFailedError, DataError) as expected:
+        except LMUnavailableError as down:
+            error = f"{type(down).__name__}: {down}"
+            job.stopped, self._why = True, self._why or Stop("no model", str(down))
+            refused = not (walk.records and walk.records[-1].no_reply)
+            self._down = self._down or refused or self._silent >= walk.failures.patience
+            if self.raise_errors:
+                raise
+        except (StepFailedError, DataError) as expected:
             error = f"{type(expected).__name__}: {expected}"
             if self.raise_errors:
                 raise
@@ -174,15 +215,29 @@ class _Batch:
         finally:
             job.trace = walk.trace(job.description, error)
             job.timing = walk.meter.timing()
-            job.on_done(job)
+            try:
+                job.on_done(job)
+            except Halt as halt:  # whoever keeps the walks can keep no more
+                self._why = self._why or Stop("halted", str(halt))
+                self._stop.set()
 
     def _recorder(self, job: Job, walk: Walk) -> Callable[[StepRecord], None]:
         def record(step: StepRecord) -> None:
+            self._silent = self._silent + 1 if step.no_reply else 0
             job.on_record(step)
             if self._stop.is_set() and len(walk.records) < len(job.steps):
                 raise _Stopped
 
         return record
+
+
+def _require_reply(walk: Walk) -> None:
+    """Refuse to call a walk finished that is too short for the patience of its program and never got a reply."""
+    if all(record.no_reply for record in walk.records):
+        raise LMUnavailableError(
+            f"sequence {walk.state.sequence!r}: the model gave no reply to any of its {len(walk.records)} steps, "
+            f"the last: {walk.records[-1].failures[0].error}; see that it runs and can be reached"
+        )
 
 
 def _kept() -> dict[str, Any]:

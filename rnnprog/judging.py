@@ -20,7 +20,7 @@ import dspy
 
 from rnnprog.attempt import attempt
 from rnnprog.effects import Call, Effects, adrive, drive
-from rnnprog.errors import ConfigurationError
+from rnnprog.errors import ConfigurationError, LMUnavailableError
 from rnnprog.judgements import Judged, Judgement, JudgementFile
 from rnnprog.lm.formatting import thrifty
 from rnnprog.lm.meter import Listener, Meter
@@ -29,6 +29,7 @@ from rnnprog.lm.verbatim import Verbatim
 from rnnprog.memory import neutralise, well_formed
 from rnnprog.metrics import Source
 from rnnprog.metrics.metric import cases, traces_of
+from rnnprog.recording import FailurePolicy
 from rnnprog.rubric import Kind, Question, Rubric, read_verdict
 from rnnprog.signatures import ScoreAlignment, ScoreMatch
 from rnnprog.signatures.rewrite import NO_REMARK
@@ -51,6 +52,7 @@ def judge_steps(
     store: str | Path | None = None,
     listeners: Sequence[Listener] = (),
     prices: Prices | None = None,
+    patience: int = FailurePolicy().patience,
 ) -> Judged:
     r"""Put finished predictions before a judge: one call a step, a second one where its final line cannot be read.
 
@@ -67,10 +69,12 @@ def judge_steps(
         store: JSON lines file; judgements found there are not paid for again, new ones are added as they are made.
         listeners: hear, and may refuse, the judge's calls.
         prices: stated prices, above those of dspy's list.
+        patience: questions in a row without any reply that end the judging; see :class:`rnnprog.FailurePolicy`.
 
     Raises:
         ConfigurationError: a task with several outputs where one must be named.
-        LMUnavailableError: the judge refuses credentials or settings; what was judged until then is in the store.
+        LMUnavailableError: the judge refuses credentials or settings, or is down; what was judged until then is in
+            the store.
 
     Example:
         >>> from rnnprog import scripted_lm
@@ -83,6 +87,7 @@ def judge_steps(
     """
     _check(concurrency)
     bench = _Bench(source, lm, rubric or Rubric(), store, tuple(listeners), prices or {})
+    bench.patience = patience
     pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="rnnprog-judge")
     try:
         waiting = [pool.submit(contextvars.copy_context().run, bench.rule, asked) for asked in bench.open]
@@ -162,7 +167,7 @@ class _Bench:
         self.order = list(questions)
         self.open = [question for key, question in questions.items() if key not in known]
         self.made: dict[str, tuple[Judgement, Timing]] = {}
-        self._broken = False
+        self._broken, self._silent, self.patience = False, 0, FailurePolicy().patience
 
     def rule(self, asked: Question) -> None:
         """Put one question before the judge, in this thread; not after another has found the judge out of order."""
@@ -208,6 +213,12 @@ class _Bench:
         for number in range(1, _ATTEMPTS + 1):
             call = Call(PHASE, self.predict, {**asked.inputs(), "remark": remark})
             text, failure = yield from attempt(call, _text, retries=0)
+            self._silent = self._silent + 1 if failure is not None and failure.no_reply else 0
+            if failure is not None and self._silent >= self.patience:
+                raise LMUnavailableError(
+                    f"the judge gave no reply to {self._silent} questions in a row, the last: {failure.error}; "
+                    "see that it runs and can be reached"
+                )
             if text is None:
                 said.faults.append(failure.error if failure is not None else "the judge said nothing")
                 return Judgement(key=asked.key, status="no answer", attempts=number, **_kept(said))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TextIO
 
+from rnnprog.errors import StorageError
+from rnnprog.folder import unwritable
 from rnnprog.trace import Sequence, StepRecord, Trace
 from rnnprog.trace_io import step_line, to_lines
 
@@ -126,10 +129,14 @@ class TraceFile:
 
     Args:
         path: the file; its folder is made, an existing file is replaced.
+
+    Attributes:
+        full: the error that ended the writing, such as a full disk; what was written before can be read.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.full: StorageError | None = None
         self._start = Trace(sequence="")
         self._lock = threading.Lock()
         self._file: TextIO | None = None
@@ -141,8 +148,9 @@ class TraceFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._file is not None:
-            self._file.close()
+        with suppress(OSError) if self.full is not None else nullcontext():  # closing tries the lost line once more
+            if self._file is not None:
+                self._file.close()
 
     def begin(self, sequences: list[Sequence], start: Trace) -> None:
         """Note what walks; a sequence begins with its first step."""
@@ -172,5 +180,11 @@ class TraceFile:
     def _write(self, line: str) -> None:
         if self._file is None:
             raise RuntimeError(f"{self.path} is not open; use the trace file in a with statement")
-        self._file.write(line + "\n")
-        self._file.flush()
+        if self.full is not None:
+            return  # whatever came after half a line could not be read
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            self.full = unwritable(error, self.path)
+            raise self.full from error

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from rnnprog.errors import StorageError
+from rnnprog.folder import unwritable
+from rnnprog.jobs import Halt
 from rnnprog.lm.meter import Heard
 
 __all__ = ["PromptFile", "PromptList", "prompt_line"]
@@ -60,6 +64,9 @@ class PromptFile(PromptList):
 
     Args:
         path: the file; its folder is made, an existing file is replaced.
+
+    Attributes:
+        full: the error that ended the writing, and with it the run, such as a full disk.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -67,6 +74,7 @@ class PromptFile(PromptList):
         self.path = Path(path)
         self._lock = threading.Lock()
         self._file: TextIO | None = None
+        self.full: StorageError | None = None
 
     def __enter__(self) -> PromptFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,19 +82,32 @@ class PromptFile(PromptList):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._file is not None:
-            self._file.close()
+        with suppress(OSError) if self.full is not None else nullcontext():
+            if self._file is not None:
+                self._file.close()
+
+    def calling(self, phase: str) -> None:
+        """Ask for nothing more once the file cannot take it.
+
+        Raises:
+            Halt: the disk is full.
+        """
+        if self.full is not None:
+            raise Halt(str(self.full))
 
     def called(self, call: Heard) -> None:
-        """Write the line of a call."""
+        """Write the line of a call; one that cannot be written is paid for, so its answer still counts."""
         line = prompt_line(call)
-        if line is None:
+        if line is None or self.full is not None:
             return
         with self._lock:
             if self._file is None:
                 raise RuntimeError(f"{self.path} is not open; use the file of prompts in a with statement")
-            self._file.write(line + "\n")
-            self._file.flush()
+            try:
+                self._file.write(line + "\n")
+                self._file.flush()
+            except OSError as error:
+                self.full = unwritable(error, self.path)
 
 
 def _text(output: Any) -> str:

@@ -35,10 +35,14 @@ class FailurePolicy(Value):
     Attributes:
         on_step: ``record`` keeps the old memory, writes the failure into the trace and goes on; ``raise`` stops.
         give_up_after: so many failed steps in a row end the sequence: the model is not just having a bad moment.
+        patience: so many steps in a row without any reply from the model (no connection, none in time, a server or
+            rate-limit error, each after dspy's own retries) end the sequence sooner: it is down, and every further
+            step would only cost the time of those retries.
     """
 
     on_step: Literal["record", "raise"] = "record"
     give_up_after: int = Field(default=10, ge=1)
+    patience: int = Field(default=3, ge=1)
 
 
 class WalkSettings(Value):

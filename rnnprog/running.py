@@ -42,6 +42,7 @@ def run(
     Returns:
         A result with one trace for each sequence that was begun, in the order given. After Ctrl-C
         ``interrupted`` is set, and every step made so far is there; a second Ctrl-C does not wait for calls in flight.
+        Where the model is down, no further sequence is begun; see ``patience`` in :class:`rnnprog.FailurePolicy`.
 
     Raises:
         ConfigurationError: ``concurrency`` below 1.
@@ -68,7 +69,7 @@ def run(
     for watcher in watchers:
         watcher.begin(found, start)
     try:
-        interrupted = run_jobs(jobs, concurrency, raise_errors=raise_errors)
+        stop = run_jobs(jobs, concurrency, raise_errors=raise_errors)
     finally:
         for watcher in watchers:
             watcher.end()
@@ -78,7 +79,7 @@ def run(
         traces=tuple(job.trace for job in done if job.trace is not None),
         timings={job.sequence.id: job.timing for job in done},
         seconds=time.perf_counter() - begun,
-        interrupted=interrupted,
+        interrupted=stop is not None and stop.kind != "no model",
     )
 
 

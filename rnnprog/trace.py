@@ -127,12 +127,14 @@ class Failure(Value):
         error: type and message of the error.
         raw: the model's text as it came, so that nothing is lost; empty if there was none.
         attempts: how often the phase was asked.
+        no_reply: whether the model gave no reply at all: no connection, none in time, a server or rate-limit error.
     """
 
     phase: str
     error: str
     raw: str = ""
     attempts: int = 1
+    no_reply: bool = False
 
 
 class Verdict(Value):
@@ -213,6 +215,18 @@ class StepRecord(Value):
     def total_usage(self) -> UsageByPhase:
         """Calls and tokens of the prediction and of all updates."""
         return add_usage(self.usage, *(update.usage for update in self.updates))
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The phases that gave no usable answer: the prediction, then the updates."""
+        found = (self.failure, *(update.failure for update in self.updates))
+        return tuple(failure for failure in found if failure is not None)
+
+    @property
+    def no_reply(self) -> bool:
+        """Whether the model was asked and not one call came back: the step says nothing about it."""
+        silent = bool(self.failures) and all(failure.no_reply for failure in self.failures)
+        return silent and not any(used.calls for used in self.total_usage.values())
 
 
 class Trace(Value):

@@ -7,7 +7,6 @@ Floats, NaN and infinities included, come back as they were.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from rnnprog.errors import TraceError
+from rnnprog.folder import put_file
 from rnnprog.trace import FORMAT, StepRecord, Trace
 
-__all__ = ["read_traces", "step_line", "to_lines", "write_traces"]
+__all__ = ["CUT_SHORT", "read_traces", "step_line", "to_lines", "write_traces"]
 
-_CUT = {"unanswered": [], "error": "the file ends before the sequence does"}
+CUT_SHORT = "the file ends before the sequence does"
+"""The ``error`` of a trace whose file has no end line for it: what wrote it was stopped."""
+_CUT = {"unanswered": [], "error": CUT_SHORT}
 
 
 def to_lines(trace: Trace) -> Iterator[str]:
@@ -43,22 +45,18 @@ def write_traces(traces: Iterable[Trace], path: str | Path) -> Path:
 
     Raises:
         TraceError: two traces are of the same sequence id.
+        StorageError: the file cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    return put_file(path, (line + "\n" for trace in _distinct(traces) for line in to_lines(trace)))
+
+
+def _distinct(traces: Iterable[Trace]) -> Iterator[Trace]:
     names: set[str] = set()
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            for trace in traces:
-                if trace.sequence in names:
-                    raise TraceError(f"two traces of sequence {trace.sequence!r}; write them into files of their own")
-                names.add(trace.sequence)
-                file.writelines(line + "\n" for line in to_lines(trace))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    for trace in traces:
+        if trace.sequence in names:
+            raise TraceError(f"two traces of sequence {trace.sequence!r}; write them into files of their own")
+        names.add(trace.sequence)
+        yield trace
 
 
 def read_traces(path: str | Path) -> list[Trace]:
@@ -73,7 +71,9 @@ def read_traces(path: str | Path) -> list[Trace]:
     """
     path = Path(path)
     if not path.is_file():
-        raise TraceError(f"no trace file at {str(path)!r}")
+        raise TraceError(
+            f"no trace file at {str(path)!r}; give the trace.jsonl that `rnnprog run --out FOLDER` wrote, or its folder"
+        )
     reader = _Reader(path)
     # Lines end at line feeds alone: str.splitlines would also break at U+2028 and its like inside a text.
     *lines, last = path.read_bytes().split(b"\n")

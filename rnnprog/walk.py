@@ -12,7 +12,7 @@ import dspy
 from rnnprog.cells.base import Answer, Cell, Experience, Learned, checked_note
 from rnnprog.effects import Effects, Status, perform
 from rnnprog.errors import DataError, LMUnavailableError, StepFailedError
-from rnnprog.feedback import RULE_PHASE, FeedbackSource
+from rnnprog.feedback import FeedbackSource
 from rnnprog.lm.formatting import thrifty
 from rnnprog.lm.meter import Meter
 from rnnprog.recording import FailurePolicy, Recording
@@ -51,7 +51,7 @@ class Walk:
     def __post_init__(self) -> None:
         self._start = self.state
         self._digest = self._start_digest = self.cell.digest(self.state.carry)
-        self._failed_in_a_row = 0
+        self._failed_in_a_row = self._silent_in_a_row = 0
 
     @contextmanager
     def calling(self) -> Iterator[None]:
@@ -157,18 +157,24 @@ class Walk:
         )
 
     def _check(self, record: StepRecord) -> None:
-        failed = record.failure or next((u.failure for u in record.updates if u.failure), None)
-        if failed is None:
+        self._silent_in_a_row = self._silent_in_a_row + 1 if record.no_reply else 0
+        if not record.failures:
             self._failed_in_a_row = 0
             return
+        failed = record.failures[0]
         self._failed_in_a_row += 1
         if self.failures.on_step == "raise":
             raise StepFailedError(
                 f"step {record.t} of sequence {self.state.sequence!r} failed in phase {failed.phase!r}: {failed.error}"
             )
+        if self._silent_in_a_row >= min(self.failures.patience, self.failures.give_up_after):
+            raise LMUnavailableError(
+                f"sequence {self.state.sequence!r}: the model gave no reply for {self._silent_in_a_row} steps "
+                f"in a row, the last (step {record.t}) in phase {failed.phase!r}: {failed.error}; "
+                "see that it runs and can be reached"
+            )
         if self._failed_in_a_row >= self.failures.give_up_after:
-            kind = StepFailedError if failed.phase == RULE_PHASE else LMUnavailableError
-            raise kind(
+            raise StepFailedError(
                 f"sequence {self.state.sequence!r}: {self._failed_in_a_row} steps in a row failed, "
                 f"the last (step {record.t}) in phase {failed.phase!r}: {failed.error}; "
                 "the trace holds the raw answers"

@@ -124,7 +124,7 @@ def test_a_provider_that_is_down_is_given_up_on_with_what_there_is() -> None:
     def later(n: int, said: str) -> str | None:
         return down(n, said) if n > 3 else None
 
-    made = program(later, failures=rnnprog.FailurePolicy(give_up_after=2))
+    made = program(later, failures=rnnprog.FailurePolicy(patience=2))
     with pytest.raises(rnnprog.LMUnavailableError, match="2 steps in a row") as caught:
         made(steps=STEPS)
     trace = caught.value.trace
@@ -132,6 +132,21 @@ def test_a_provider_that_is_down_is_given_up_on_with_what_there_is() -> None:
     assert len(trace) == 3
     assert trace.records[0].prediction is not None
     assert "2 steps in a row" in (trace.error or "")
+
+
+def test_an_answer_that_cannot_be_used_is_a_reply_and_takes_no_patience() -> None:
+    made = program(lambda n, said: "no", failures=rnnprog.FailurePolicy(patience=1, give_up_after=3))
+    with pytest.raises(rnnprog.StepFailedError, match="3 steps in a row failed"):
+        made(steps=STEPS)
+
+
+def test_one_reply_in_a_step_renews_the_patience() -> None:
+    def predictor_down(n: int, said: str) -> str | None:
+        return down(n, said) if said.startswith("predictor") else None
+
+    out = program(predictor_down, failures=rnnprog.FailurePolicy(patience=1))(steps=STEPS)
+    assert out.outputs == [None] * 4
+    assert out.trace.records[0].failure.no_reply
 
 
 def test_give_up_counts_steps_in_a_row_only() -> None:

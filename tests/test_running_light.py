@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import dspy
 import pytest
 
@@ -40,3 +43,70 @@ def test_the_trace_that_nobody_reads_stays_short(
         assert len(main_thread_config["trace"]) == 5
     finally:
         main_thread_config["trace"] = before
+
+
+class Noting:
+    """Notes the threshold of the oldest generation at every step."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def begin(self, sequences: list[rnnprog.Sequence], start: rnnprog.Trace) -> None: ...
+
+    def stepped(self, sequence: rnnprog.Sequence, record: rnnprog.StepRecord) -> None:
+        self.seen.append(gc.get_threshold()[2])
+
+    def finished(self, trace: rnnprog.Trace) -> None: ...
+
+    def end(self) -> None: ...
+
+
+@pytest.fixture
+def thresholds() -> Iterator[tuple[int, int, int]]:
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    yield gc.get_threshold()
+    gc.set_threshold(*before)
+
+
+def test_everything_is_collected_seldom_while_a_run_goes_on(
+    program: rnnprog.RecurrentModule, thresholds: tuple[int, int, int]
+) -> None:
+    noting = Noting()
+    rnnprog.run(program, [rnnprog.Sequence(id="a", steps=STEPS)], observer=noting)
+    assert noting.seen == [200] * 3
+    assert gc.get_threshold() == thresholds
+
+
+def test_who_collects_more_seldom_still_is_left_alone(
+    program: rnnprog.RecurrentModule, thresholds: tuple[int, int, int]
+) -> None:
+    gc.set_threshold(5000, 20, 1000)
+    noting = Noting()
+    rnnprog.run(program, [rnnprog.Sequence(id="a", steps=STEPS)], observer=noting)
+    assert noting.seen == [1000] * 3
+    assert gc.get_threshold() == (5000, 20, 1000)
+
+
+def test_of_runs_at_once_the_last_one_puts_it_back(
+    program: rnnprog.RecurrentModule, thresholds: tuple[int, int, int]
+) -> None:
+    class Nested(Noting):
+        def stepped(self, sequence: rnnprog.Sequence, record: rnnprog.StepRecord) -> None:
+            walk(program)
+            super().stepped(sequence, record)
+
+    nested = Nested()
+    rnnprog.run(program, [rnnprog.Sequence(id="a", steps=STEPS)], observer=nested)
+    assert nested.seen == [200] * 3
+    assert gc.get_threshold() == thresholds
+
+
+def test_it_is_put_back_after_an_error(program: rnnprog.RecurrentModule, thresholds: tuple[int, int, int]) -> None:
+    class Failing(Noting):
+        def stepped(self, sequence: rnnprog.Sequence, record: rnnprog.StepRecord) -> None:
+            raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        rnnprog.run(program, [rnnprog.Sequence(id="a", steps=STEPS)], observer=Failing(), raise_errors=True)
+    assert gc.get_threshold() == thresholds

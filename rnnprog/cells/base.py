@@ -221,8 +221,8 @@ def make_cell(name: str, task: TaskLike, **settings: Any) -> Cell:
     """
     if name not in _CELLS:
         near = difflib.get_close_matches(name, _CELLS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(f"no cell is called {name!r}{hint} There are: {', '.join(cell_names())}")
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ConfigurationError(f"no cell is called {name!r}{hint} There are {', '.join(cell_names())}")
     try:
         return _CELLS[name](task, **settings)  # type: ignore[arg-type]
     except TypeError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from importlib import import_module
 
 import typer
@@ -73,11 +75,21 @@ def main() -> None:
     except RnnprogError as error:
         _say(error)
         sys.exit(EXIT_DATA)
-    except OSError as error:  # a folder that cannot be written, a full disk; steps already in a file stay there
-        _say(error)
+    except OSError as error:  # a file that nobody else has a word for
+        place = f" at {error.filename!r}" if error.filename else ""
+        _say(type(error)(f"{error.strerror or error}{place}; what was written before is kept"))
         sys.exit(EXIT_DATA)
     except KeyboardInterrupt:
+        _leave_at_once()
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _leave_at_once() -> None:
+    """Leave without the calls in flight, where there are any: Python would wait for their threads, for minutes."""
+    if any(thread.name.startswith("rnnprog") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)
 
 
 def _say(error: Exception) -> None:

@@ -62,6 +62,7 @@ def compare_command(
     sequence_by: flags.SequenceBy = None,
     lm: flags.ExamLm = None,
     lm_option: flags.LmOptions = None,
+    patience: flags.Patience = None,
     judge: Annotated[
         Optional[str], typer.Option(metavar="KIND", help="match or alignment.", rich_help_panel=_JUDGE)
     ] = None,
@@ -115,6 +116,7 @@ def compare_command(
         "signature": signature,
         "model": lm,
         "model_options": options(lm_option or [], "--lm-option") or None,
+        "patience": patience,
         "concurrency": concurrency,
         "max_calls": max_calls,
         "max_tokens": max_tokens,

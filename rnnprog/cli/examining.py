@@ -14,17 +14,18 @@ from rich.console import Console
 
 from rnnprog.cli.judging import JUDGEMENTS, Counted, Judge, judge_of
 from rnnprog.cli.models import model
+from rnnprog.cli.own import in_flags
 from rnnprog.cli.telling import print_exam, summary_of
-from rnnprog.errors import ConfigurationError
+from rnnprog.errors import ConfigurationError, StorageError
 from rnnprog.evaluate import (
     ExamProgress,
     Frame,
     Gate,
     Quiet,
     Running,
-    Store,
     all_cells,
     check_priced,
+    claimed,
     estimate,
     estimate_judge,
     frame_of,
@@ -35,6 +36,7 @@ from rnnprog.evaluate import (
     split_settings,
 )
 from rnnprog.exam_result import ExamResult, write_exam
+from rnnprog.folder import tried_folder
 from rnnprog.report.build import build
 from rnnprog.report.failures import never_answered
 
@@ -43,6 +45,7 @@ __all__ = ["Sitting", "by_cell", "examine", "swept"]
 EXIT_NO_MODEL = 3
 EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
+_EXITS = {"interrupted": EXIT_INTERRUPTED, "no model": EXIT_NO_MODEL}
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
 _APART = ("judge", "preset")  # flags that are not settings of the exam by themselves
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
@@ -100,12 +103,22 @@ class Sitting:
     @cached_property
     def frame(self) -> Frame:
         """What the exam stands on; loading it loads the data."""
-        return frame_of(self.config, self.lm)
+        with in_flags():
+            return frame_of(self.config, self.lm)
 
-    def estimate(self) -> dict[str, Any]:
-        """Say what the exam will cost; returns it as JSON."""
+    def estimate(self, *, look_only: bool) -> dict[str, Any]:
+        """Say what the exam will cost; returns it as JSON.
+
+        The folder is looked into first: what it holds decides what is still to be paid, and whether there is an exam.
+
+        Args:
+            look_only: do not try whether the folder can be written.
+        """
         frame = self.frame
-        found = estimate(frame, Store(self.out), self.running.prices)
+        store = claimed(frame, self.out, look_only=True)
+        if not look_only:
+            tried_folder(self.out)
+        found = estimate(frame, store, self.running.prices)
         total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
         usd = _sum([arm.usd for arm in found])
         if not self.quiet and not total["steps"]:
@@ -139,15 +152,23 @@ class Sitting:
         exam = sit(self.frame, out=self.out, running=self.running, watcher=watcher, gate=gate)
         if self.judge is not None and exam.steps:
             exam = self._judged(exam, self.judge, gate, watch)
-        path = write_exam(exam, self.out)
-        page = build(_page_source(exam, path), self.out / "page.html") if exam.steps else None
+        if not self.quiet:
+            print_exam(exam, self.console)  # before the files: these may find the disk full
+        try:
+            path = write_exam(exam, self.out)
+            page = build(_page_source(exam, path), self.out / "page.html") if exam.steps else None
+        except StorageError as error:
+            if self.quiet:
+                print(json.dumps({**summary_of(exam), "files": {}}))
+            raise StorageError(
+                f"{error}; walks that are kept stay so, and the same command goes on from them"
+            ) from error
         if self.quiet:
             print(json.dumps({**summary_of(exam), "files": {"result": str(path), "page": str(page or "")}}))
         else:
-            print_exam(exam, self.console)
             self.console.print(f"result: {path}\npage:   {page}", markup=False, highlight=False, soft_wrap=True)
-        if exam.config.get("stopped") == "interrupted":
-            return EXIT_INTERRUPTED
+        if (by := exam.config.get("stopped by")) in _EXITS:
+            return _EXITS[by]
         if not exam.config.get("complete"):
             return EXIT_INCOMPLETE
         return EXIT_NO_MODEL if _silent(exam) else 0
@@ -170,7 +191,7 @@ def examine(
 ) -> int:
     """Say what an exam will cost and, unless only that is wanted, sit it; returns the exit code."""
     sitting = Sitting(flags, config, out, quiet=as_json)
-    told = sitting.estimate()
+    told = sitting.estimate(look_only=only_estimate)
     if not only_estimate:
         return sitting.walk()
     if as_json:

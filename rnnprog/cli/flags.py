@@ -44,9 +44,14 @@ LmOptions = Annotated[
     Optional[list[str]],
     typer.Option(
         metavar="NAME=VALUE",
-        help="Argument of dspy.LM, e.g. temperature=0.7, api_base=http://localhost:8000/v1.",
+        help="Argument of dspy.LM, e.g. temperature=0.7, timeout=60 (seconds), api_base=http://localhost:8000/v1.",
         rich_help_panel=MODEL,
     ),
+]
+
+Patience = Annotated[
+    Optional[int],
+    typer.Option(min=1, help="Steps in a row without any reply that end a walk [3].", rich_help_panel=MODEL),
 ]
 
 Concurrency = Annotated[Optional[int], typer.Option(min=1, help="Walks in flight [8].", rich_help_panel=LIMITS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JUDGEMENTS", "Counted", "Judge", "judge_of"]
 
+_KNOWN = ("kind", "lm", "lm_options", "field", "top_k", "truth")
 JUDGEMENTS = "judgements.jsonl"
 """Name of the file in an exam's folder that holds the judge's texts; what is there is not paid for again."""
 
@@ -80,6 +82,10 @@ def judge_of(given: Mapping[str, Any]) -> Judge | None:
     rest = {name: value for name, value in given.items() if value is not None}
     if not rest:
         return None
+    if unknown := [name for name in rest if name not in _KNOWN]:
+        near = difflib.get_close_matches(unknown[0], _KNOWN, n=1)
+        guess = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigurationError(f"a judge has no setting {unknown[0]!r}{guess}; it has {', '.join(_KNOWN)}")
     kind, lm, options = rest.get("kind"), rest.pop("lm", None), rest.pop("lm_options", {})
     if kind not in ("match", "alignment"):
         said = "which kind is missing" if kind is None else f"not {kind!r}"

@@ -56,6 +56,9 @@ def model(name: str, settings: list[str], record_to: Path | None = None) -> dspy
     import rnnprog
 
     given = options(settings, "--lm-option")
+    waits = given.get("timeout")
+    if waits is not None and not (isinstance(waits, (int, float)) and waits > 0):
+        raise ConfigurationError(f"--lm-option timeout={waits}: give the seconds to wait for a reply, e.g. timeout=60")
     try:
         if name == EMBEDDED:
             lm = rnnprog.embedded_lm(**given)

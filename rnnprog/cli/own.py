@@ -1,50 +1,42 @@
-"""A file of one's own on the command line: options by name, and the way out in words that work there."""
+"""A file of one's own on the command line: the way out of bad data in words that work there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from rnnprog.errors import ConfigurationError, DataError
-from rnnprog.tasks import Reading, TaskData, from_file
+from rnnprog.errors import DataError
 
-__all__ = ["own_file"]
+__all__ = ["in_flags"]
 
 # What the messages of the readers advise in Python, and what does the same on the command line.
 _SPOKEN = {
-    "pass sort=True": "add --option sort=true",
-    "pass encoding='latin-1' (also 'cp1252')": "add --option encoding=latin-1 (also cp1252)",
-    "pass reading=Reading(missing='skip')": "add --option missing=skip",
-    "with sequence_by=": "with --sequence-by",
+    r"pass sort=True": "add --option sort=true",
+    r"pass encoding='latin-1' \(also 'cp1252'\)": "add --option encoding=latin-1 (also cp1252)",
+    r"pass reading=Reading\(missing='skip'\)": "add --option missing=skip",
+    r"pass reading=Reading\(delimiter='\\t'\)": r"add --option 'delimiter=\"\\t\"'",
+    r"pass reading=Reading\(delimiter='(.)'\)": r"add --option 'delimiter=\1'",
+    r"reading=Reading\(columns=\{'([^']*)': 'its column'\}\)": r"""--option 'columns={"\1": "its column"}'""",
+    r"correct target=, e\.g\. 'next:weather' or 'weather'": "correct --target, e.g. next:weather or weather",
+    r"\b(sequence|order)_by=": r"--\1-by",
 }
-_READING = [field.name for field in fields(Reading)]
 
 
-def own_file(
-    path: str, signature: str, limit: int | None, columns: Mapping[str, str | None], given: Mapping[str, Any]
-) -> TaskData:
-    """Read a file as a task.
+@contextmanager
+def in_flags() -> Iterator[None]:
+    """Say the way out of bad data as flags.
 
-    Args:
-        path: the file.
-        signature: of the task.
-        limit: rows to read as steps.
-        columns: the arguments of ``from_file`` that name columns.
-        given: ``sort``, and settings of :class:`~rnnprog.tasks.Reading`, by name.
-
-    Raises:
-        ConfigurationError: an option that a file does not have.
-        DataError: as ``from_file`` does, with the way out as flags.
+    Example:
+        >>> with in_flags():
+        ...     raise DataError("row 3 is earlier; pass sort=True to bring rows into order")
+        Traceback (most recent call last):
+        rnnprog.errors.DataError: row 3 is earlier; add --option sort=true to bring rows into order
     """
-    unknown = sorted(set(given) - {"sort", *_READING})
-    if unknown:
-        raise ConfigurationError(f"--option {unknown[0]}: a file has the options {', '.join(['sort', *_READING])}")
-    reading = Reading(**{name: value for name, value in given.items() if name in _READING})
     try:
-        return from_file(path, signature, limit=limit, sort=given.get("sort") is True, reading=reading, **columns)
+        yield
     except DataError as error:
         told = str(error)
         for python, flag in _SPOKEN.items():
-            told = told.replace(python, flag)
+            told = re.sub(python, flag, told)
         raise DataError(told) from error

@@ -48,6 +48,7 @@ def run_command(
     concurrency: Annotated[int, typer.Option(min=1, help="Sequences in flight.", rich_help_panel=_WALK)] = 8,
     lm: flags.Lm = EMBEDDED,
     lm_option: flags.LmOptions = None,
+    patience: flags.Patience = None,
     record: Annotated[
         Optional[Path], typer.Option(help="Record every model call into this file.", rich_help_panel=flags.MODEL)
     ] = None,
@@ -64,10 +65,10 @@ def run_command(
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     task = _task(data, signature, columns, options(option or [], "--option"), limit)
-    program = _program(task, cell, options(cell_option or [], "--cell-option"))
+    program = _program(task, cell, options(cell_option or [], "--cell-option"), patience)
     walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json, prompts=prompts)
     arms = {cell: walker.walk(program, keep=True)}
-    if control and not arms[cell].interrupted:
+    if control and not arms[cell].interrupted and walker.unwritten is None:
         arms[CONTROL] = walker.walk(_control(program, cell), keep=False)
     walker.tell(arms, embedded=lm == EMBEDDED)
     if code := _exit_code(arms[cell]):
@@ -93,9 +94,9 @@ def _exit_code(result: Result) -> int:
 def _task(
     data: str, signature: str | None, columns: dict[str, str | None], given: dict[str, Any], limit: int | None
 ) -> TaskData:
-    from rnnprog.cli.own import own_file
+    from rnnprog.cli.own import in_flags
     from rnnprog.errors import ConfigurationError
-    from rnnprog.tasks import load_task, task_names
+    from rnnprog.tasks import from_options, load_task, task_names
 
     if data in task_names() and signature is None:
         named = [name for name, value in columns.items() if value is not None]
@@ -111,13 +112,17 @@ def _task(
             f"{data!r} is a file, so say what to predict: "
             "--signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" --target next:COLUMN"
         )
-    return own_file(data, signature, limit, columns, given)
+    with in_flags():
+        return from_options(
+            data, signature, {**given, **{name: value for name, value in columns.items() if value}}, limit
+        )
 
 
-def _program(task: TaskData, cell: str, settings: dict[str, Any]) -> RecurrentModule:
+def _program(task: TaskData, cell: str, settings: dict[str, Any], patience: int | None) -> RecurrentModule:
     import rnnprog
 
-    return rnnprog.RecurrentModule(rnnprog.make_cell(cell, task.task, **settings))
+    policy = rnnprog.FailurePolicy() if patience is None else rnnprog.FailurePolicy(patience=patience)
+    return rnnprog.RecurrentModule(rnnprog.make_cell(cell, task.task, **settings), failures=policy)
 
 
 def _control(program: RecurrentModule, cell: str) -> RecurrentModule:
@@ -125,4 +130,4 @@ def _control(program: RecurrentModule, cell: str) -> RecurrentModule:
 
     if not isinstance(program.cell, rnnprog.Reflective):
         raise rnnprog.ConfigurationError(f"--control holds the memory of a reflective cell empty; the cell is {cell!r}")
-    return rnnprog.RecurrentModule(rnnprog.EmptyMemory.of(program.cell))
+    return rnnprog.RecurrentModule(rnnprog.EmptyMemory.of(program.cell), failures=program.failures)

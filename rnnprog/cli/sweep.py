@@ -32,6 +32,7 @@ def sweep_command(
     ] = None,
     lm: flags.ExamLm = None,
     lm_option: flags.LmOptions = None,
+    patience: flags.Patience = None,
     concurrency: flags.Concurrency = None,
     max_calls: flags.MaxCalls = None,
     max_tokens: flags.MaxTokens = None,
@@ -53,9 +54,13 @@ def sweep_command(
         budgets = [int(text) for text in memory_budget.split(",") if text.strip()]
     except ValueError as error:
         raise ConfigurationError(f"--memory-budget {memory_budget!r} is not a list such as 128,256,512") from error
+    if not budgets or min(budgets) < 1:
+        raise ConfigurationError(f"--memory-budget {memory_budget!r}: give at least one budget of 1 token or more")
+    if twice := sorted({budget for budget in budgets if budgets.count(budget) > 1}):
+        raise ConfigurationError(f"--memory-budget {memory_budget!r}: {twice[0]} stands there twice; name it once")
     settings: dict[str, Any] = {
         "task": task,
-        "memory_budgets": list(dict.fromkeys(budgets)),
+        "memory_budgets": budgets,
         "cells": flags.names(cells),
         "control": control,
         "seeds": seeds,
@@ -66,6 +71,7 @@ def sweep_command(
         "signature": signature,
         "model": lm,
         "model_options": options(lm_option or [], "--lm-option") or None,
+        "patience": patience,
         "concurrency": concurrency,
         "max_calls": max_calls,
         "max_tokens": max_tokens,

@@ -41,7 +41,7 @@ def tune(
     space: Annotated[
         Optional[Path], typer.Option(help="JSON file with a search space.", rich_help_panel=_SEARCH)
     ] = None,
-    pruner: Annotated[str, typer.Option(help="paired, halving or none", rich_help_panel=_SEARCH)] = "paired",
+    pruner: Annotated[str, typer.Option(help="paired, wilcoxon, halving or none", rich_help_panel=_SEARCH)] = "paired",
     option: Annotated[
         Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Option of the task.", rich_help_panel=_SEARCH)
     ] = None,

@@ -139,7 +139,8 @@ class Tuning:
         best = self.program.candidate_programs
         return {
             "stopped": self.program.stopped,
-            "trials": len(self.program.trial_logs),
+            "trials": self.program.tally.tried,
+            "tally": self.program.tally.model_dump(),
             "trial": best[0]["trial"] if best else None,
             "spent": self.program.ledger.spent.model_dump(),
             "score_while_searching": self.program.score,
@@ -159,14 +160,14 @@ class Tuning:
 
     def _tell(self, summary: dict[str, Any], compared: Comparison) -> None:
         say = self.console.print
-        logs = self.program.trial_logs.values()
-        early = sum("pruned_after" in log for log in logs)
-        errors = [log["error"] for log in logs if "error" in log]
+        tally = self.program.tally
+        again = f", {tally.continued} given a second chance" if tally.continued else ""
+        errors = [log["error"] for log in self.program.trial_logs.values() if "error" in log]
         spent = self.program.ledger.spent
         start = next((row["score"] for row in self.program.candidate_programs if row["trial"] == 0), None)
         say(
-            f"\n{summary['trials']} trials ({early} ended early, {len(errors)} failed), {spent.calls:,} calls, "
-            f"{spent.tokens:,} tokens: {summary['stopped']}."
+            f"\n{tally.tried} candidates ({tally.ended} ended early{again}, {tally.failed} failed), "
+            f"{spent.calls:,} calls, {spent.tokens:,} tokens: {summary['stopped']}."
         )
         if errors:
             say(Text(f"The first failure: {errors[0]}", style="red"))

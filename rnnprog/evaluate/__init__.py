@@ -7,7 +7,7 @@ from rnnprog.evaluate.arms import all_cells
 from rnnprog.evaluate.caps import CapReached, Gate, check_priced
 from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
 from rnnprog.evaluate.estimate import ArmEstimate, estimate, estimate_judge
-from rnnprog.evaluate.examine import examine, sit
+from rnnprog.evaluate.examine import claimed, examine, sit
 from rnnprog.evaluate.frame import Frame, frame_of
 from rnnprog.evaluate.judging import judge_exam
 from rnnprog.evaluate.presets import PRESETS, preset
@@ -30,6 +30,7 @@ __all__ = [
     "Watcher",
     "all_cells",
     "check_priced",
+    "claimed",
     "estimate",
     "estimate_judge",
     "examine",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from rnnprog.errors import ConfigurationError
 from rnnprog.lm.prices import Price, read_prices
 from rnnprog.memory import Value
+from rnnprog.recording import FailurePolicy
 from rnnprog.trace import Fields
 
 __all__ = ["ArmSpec", "DataSpec", "ExamConfig", "Running", "read_toml"]
@@ -24,7 +26,7 @@ class DataSpec(Value):
 
     Attributes:
         task: name of a task, or path of a CSV, JSONL or Parquet file.
-        options: options of the task's loader; for a file those of :func:`rnnprog.tasks.from_file`.
+        options: options of the task's loader; for a file those of :func:`rnnprog.tasks.from_options`.
         signature: what a file's rows ask; ``None`` for a named task.
         limit: steps over all sequences together; ``None`` for all.
     """
@@ -130,7 +132,7 @@ class ExamConfig(Value):
             arms = [s.model_copy(update={"settings": {**settings.get(s.cell, {}), **s.settings}}) for s in specs]
             return cls.model_validate({"data": data, "arms": arms, **rest})
         except ValidationError as error:
-            raise ConfigurationError(f"unusable exam configuration: {_first(error)}") from error
+            raise ConfigurationError(f"unusable exam configuration: {_first(error, _NAMES)}") from error
 
     def shared(self) -> Fields:
         """Return what all arms have in common, as JSON: it must not change between the parts of one exam."""
@@ -161,6 +163,7 @@ class Running(Value):
         max_usd: money that may be spent from now on; refuses models without a known price.
         prices: what models cost, by name, above dspy's price list; :func:`~rnnprog.lm.prices.read_prices` reads them.
         prompts: keep every prompt, for the page.
+        patience: steps in a row without any reply from the model that end a walk; see :class:`rnnprog.FailurePolicy`.
     """
 
     concurrency: int = Field(default=8, ge=1)
@@ -169,6 +172,7 @@ class Running(Value):
     max_usd: float | None = Field(default=None, ge=0)
     prices: dict[str, Price] = Field(default_factory=dict)
     prompts: bool = False
+    patience: int = Field(default=FailurePolicy().patience, ge=1)
 
     @classmethod
     def of(cls, **given: Any) -> Running:
@@ -181,7 +185,7 @@ class Running(Value):
             rest = {name: value for name, value in given.items() if value is not None}
             return cls(**{**rest, "prices": read_prices(rest.get("prices", {}))})
         except ValidationError as error:
-            raise ConfigurationError(f"unusable settings of the run: {_first(error)}") from error
+            raise ConfigurationError(f"unusable settings of the run: {_first(error, _NAMES)}") from error
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
@@ -198,7 +202,12 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     try:
         return dict(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise ConfigurationError(f"no configuration file at {str(path)!r}") from error
+        near = [str(found) for found in sorted(path.parent.glob("*.toml"))[:5]] if path.parent.is_dir() else []
+        there = f"; there are {', '.join(near)}" if near else ""
+        raise ConfigurationError(
+            f'no configuration file at {str(path)!r}{there}; write one with lines such as task = "weather", '
+            'cells = ["reflective"], with the names of the flags'
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not a TOML file: {error}") from error
 
@@ -218,8 +227,20 @@ def _spec(name: str) -> ArmSpec:
     return ArmSpec(label=name, cell=cell, settings={"model": model}) if colon else ArmSpec(label=name, cell=name)
 
 
-def _first(error: ValidationError) -> str:
+_SHORT = ("task", "options", "signature", "limit", "cells", "cell_options", "lm", "lm_options", "judge", "preset")
+_NAMES = {
+    "ExamConfig": sorted({*ExamConfig.model_fields, *Running.model_fields, *_SHORT} - {"data"}),
+    "ArmSpec": list(ArmSpec.model_fields),
+}
+
+
+def _first(error: ValidationError, names: Mapping[str, Sequence[str]]) -> str:
+    """Say what is wrong first; of an unknown name, which there are."""
     told = error.errors()[0]
     where = ".".join(str(part) for part in told["loc"])
+    if told["type"] == "extra_forbidden" and (known := names.get(error.title)):
+        near = difflib.get_close_matches(where, known, n=1)
+        guess = f" (did you mean {near[0]!r}?)" if near else ""
+        return f"no setting is called {where!r}{guess}; there are {', '.join(known)}"
     said = str(told["msg"]).removeprefix("Value error, ")
     return f"{where}: {said}, got {told.get('input')!r}" if where else said

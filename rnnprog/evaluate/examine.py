@@ -6,6 +6,8 @@ from pathlib import Path
 
 import dspy
 
+from rnnprog.collector import seldom_collecting_everything
+from rnnprog.errors import StorageError
 from rnnprog.evaluate.caps import Gate, check_priced
 from rnnprog.evaluate.config import ExamConfig, Running
 from rnnprog.evaluate.frame import Frame, frame_of
@@ -18,7 +20,7 @@ from rnnprog.evaluate.watch import Quiet, Watcher
 from rnnprog.exam_result import ExamResult
 from rnnprog.tasks import TaskData
 
-__all__ = ["examine", "sit"]
+__all__ = ["claimed", "examine", "sit"]
 
 
 def examine(
@@ -50,6 +52,7 @@ def examine(
 
     Raises:
         ConfigurationError: arms or data that cannot be used, or ``out`` holds walks of another configuration.
+        StorageError: ``out`` cannot be written; said before the first call.
         LMUnavailableError: no model, or not one usable answer.
 
     Example:
@@ -62,6 +65,7 @@ def examine(
     return sit(frame_of(config, lm, data), out=out, running=running, watcher=watcher)
 
 
+@seldom_collecting_everything()
 def sit(
     frame: Frame,
     *,
@@ -81,9 +85,7 @@ def sit(
     """
     running, watcher = running or Running(), watcher or Quiet()
     check_priced(running, frame.lm)
-    store = None if out is None else Store(out)
-    if store is not None:
-        store.claim({**frame.config.shared(), "rnnprog": versions()["rnnprog"]}, frame.made())
+    store = None if out is None else claimed(frame, out)
     watcher.begin({entrant.label: frame.steps for entrant in frame.asked}, frame.metrics[0])
     seeds = frame.seeds
     models = {s: model_of(frame.lm, s, seeds) if frame.lm is not None else None for s in seeds.numbers}
@@ -93,4 +95,26 @@ def sit(
     finally:
         watcher.end()
     told = told_of(walked, frame)
-    return write_prompts(told, walked, out) if out is not None and running.prompts else told
+    if out is None or not running.prompts:
+        return told
+    try:
+        return write_prompts(told, walked, out)
+    except StorageError as error:
+        return told.model_copy(update={"note": f"{told.note} The page has no prompts: {error}.".strip()})
+
+
+def claimed(frame: Frame, out: str | Path, *, look_only: bool = False) -> Store:
+    """Return the folder of an exam, once it is known that it can be written and holds no other exam.
+
+    Args:
+        frame: the exam.
+        out: the folder.
+        look_only: write nothing, and do not try whether it can be written.
+
+    Raises:
+        ConfigurationError: it holds walks of another configuration.
+        StorageError: it cannot be written.
+    """
+    store = Store(out)
+    store.claim({**frame.config.shared(), "rnnprog": versions()["rnnprog"]}, frame.made(), look_only=look_only)
+    return store

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import dspy
 
+from rnnprog.errors import LMUnavailableError
 from rnnprog.evaluate.caps import CapReached, Gate, check_priced
 from rnnprog.evaluate.config import Running
 from rnnprog.evaluate.scoring import arm_figures, comparisons, run_scores, scores_of
 from rnnprog.exam_result import Arm, ExamResult, MetricSpec
+from rnnprog.jobs import Stop
 from rnnprog.judgements import Judged, judged_metric
 from rnnprog.judging import judge_steps
 from rnnprog.lm.embedded import EMBEDDED_MODEL
@@ -49,12 +51,12 @@ def judge_exam(
 
     Returns:
         The exam with the judge's scores; ``config["judge"]`` has its name, its refusals by arm and its cost, and the
-        note says them. Where a cap or Ctrl-C ended the judging, the scores stay as they were, since those of a part
-        would compare nothing; ``config["complete"]`` is false, and the judgements made go on from the store.
+        note says them. Where a cap, Ctrl-C or a judge that cannot be used ended the judging, the scores stay as they
+        were, since those of a part would compare nothing; ``config["complete"]`` is false, and the judgements made go
+        on from the store.
 
     Raises:
         ConfigurationError: settings that do not go together, or a cap on money that cannot be held.
-        LMUnavailableError: the judge cannot be used.
     """
     running, rubric = running or Running(), rubric or Rubric()
     check_priced(running, lm)
@@ -70,11 +72,14 @@ def judge_exam(
             store=store,
             listeners=(gate, *listeners),
             prices=running.prices,
+            patience=running.patience,
         )
     except CapReached as halt:
-        return _not_judged(exam, told, gate.reached or str(halt))
+        return _not_judged(exam, told, Stop("halted", gate.reached or str(halt)))
     except KeyboardInterrupt:
-        return _not_judged(exam, told, "interrupted")
+        return _not_judged(exam, told, Stop("interrupted", "interrupted"))
+    except LMUnavailableError as down:
+        return _not_judged(exam, told, Stop("no model", str(down)))
     metrics = [judged_metric(judged), *_before(exam)]
     pooled = _own_data(exam)
     arms = tuple(_scored(arm, metrics, pooled) for arm in exam.arms)
@@ -95,10 +100,14 @@ def judge_exam(
     )
 
 
-def _not_judged(exam: ExamResult, told: Fields, why: str) -> ExamResult:
-    note = f"NOT JUDGED: {why}; the scores are those of before, and the judgements made so far are not paid for again."
-    config = {**exam.config, "judge": {**told, "stopped": why}, "complete": False}
-    config["stopped"] = exam.config.get("stopped") or why
+def _not_judged(exam: ExamResult, told: Fields, stop: Stop) -> ExamResult:
+    note = (
+        f"NOT JUDGED: {stop.why}; the scores are those of before, "
+        "and the judgements made so far are not paid for again."
+    )
+    config = {**exam.config, "judge": {**told, "stopped": stop.why}, "complete": False}
+    config["stopped"] = exam.config.get("stopped") or stop.why
+    config["stopped by"] = exam.config.get("stopped by") or stop.kind
     return exam.model_copy(update={"config": config, "note": f"{exam.note} {note}".strip()})
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnprog.evaluate.walking import Walked
 from rnnprog.exam_result import Arm, ArmRun, ExamResult
+from rnnprog.folder import put_file
 
 __all__ = ["write_prompts"]
 
@@ -36,10 +37,6 @@ def _arm(index: int, arm: Arm, walked: Walked, folder: Path) -> Arm:
         ]
         name = f"prompts/{index:02d}-{_NOT_NAME.sub('-', arm.label)}-seed{run.seed}.jsonl"
         if lines:
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(path.name + ".partial")
-            partial.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-            partial.replace(path)
+            put_file(folder / name, (line + "\n" for line in lines))
         runs.append(run.model_copy(update={"prompts": name if lines else None}))
     return arm.model_copy(update={"runs": tuple(runs)})

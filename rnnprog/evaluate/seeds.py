@@ -11,7 +11,7 @@ from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate.config import DataSpec, ExamConfig
 from rnnprog.lm.embedded import EMBEDDED_MODEL
 from rnnprog.lm.replay import ReplayEngine
-from rnnprog.tasks import TaskData, from_file, load_task, task_names
+from rnnprog.tasks import TaskData, from_options, load_task, task_names
 from rnnprog.tasks.registry import task_parameters
 
 __all__ = ["Seeds", "deterministic", "load_data", "model_of", "seeds_of"]
@@ -75,7 +75,7 @@ def load_data(spec: DataSpec, seed: int, seeds: Seeds) -> TaskData:
     """
     options = dict(spec.options)
     if spec.signature is not None:
-        return from_file(spec.task, spec.signature, limit=spec.limit, **options)  # type: ignore[arg-type]
+        return from_options(spec.task, spec.signature, options, spec.limit)
     if spec.task not in task_names() and Path(spec.task).suffix:
         raise ConfigurationError(
             f"{spec.task!r} is a file, so say what to predict: signature = \"rain: float -> tomorrow: Literal['sun', "

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rnnprog.errors import ConfigurationError, TraceError
+from rnnprog.folder import put_file, tried_folder
 from rnnprog.trace import Fields, Timing, Trace
 from rnnprog.trace_io import read_traces, write_traces
 
@@ -67,7 +67,7 @@ class Store:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigurationError(f"{self.folder} is a file; give a folder for the exam")
 
-    def claim(self, shared: Fields, arms: Mapping[str, Fields]) -> None:
+    def claim(self, shared: Fields, arms: Mapping[str, Fields], *, look_only: bool = False) -> None:
         """Say with what the walks are made, or find that those already here were made with something else.
 
         Arms and seeds may be added to an exam later; nothing that was walked may have changed.
@@ -75,9 +75,11 @@ class Store:
         Args:
             shared: what all arms have in common.
             arms: what each arm is, by label.
+            look_only: write nothing.
 
         Raises:
             ConfigurationError: the folder holds walks of another configuration; names what differs.
+            StorageError: the folder cannot be written.
         """
         path = self.folder / "exam.json"
         known: dict[str, Fields] = {}
@@ -95,17 +97,22 @@ class Store:
                     f"{self.folder} holds an exam with other settings, and the two must not be mixed: "
                     f"{'; '.join(told[:5])}. Give another folder, or the settings of before"
                 )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(path, json.dumps({"format": STORE_FORMAT, "shared": shared, "arms": {**known, **arms}}, indent=1))
+        if not look_only:
+            tried_folder(self.folder)
+            text = json.dumps({"format": STORE_FORMAT, "shared": shared, "arms": {**known, **arms}}, indent=1)
+            put_file(path, [text])
 
     def keep(self, key: WalkKey, trace: Trace, timing: Timing, prompts: Iterable[str] = ()) -> Kept:
-        """Write a finished walk and return it; the trace comes last, so where it is, all is."""
+        """Write a finished walk and return it; the trace comes last, so where it is, all is.
+
+        Raises:
+            StorageError: it could not be written.
+        """
         base = self._base(key)
-        base.parent.mkdir(parents=True, exist_ok=True)
         lines = tuple(prompts)
         if lines:
-            _write(_with(base, ".prompts.jsonl"), "\n".join(lines) + "\n")
-        _write(_with(base, ".json"), timing.model_dump_json())
+            put_file(_with(base, ".prompts.jsonl"), (line + "\n" for line in lines))
+        put_file(_with(base, ".json"), [timing.model_dump_json()])
         write_traces([trace], _with(base, ".jsonl"))
         return Kept(trace, timing, lines)
 
@@ -150,12 +157,6 @@ def _name(text: str) -> str:
 
 def _with(base: Path, ending: str) -> Path:
     return base.with_name(base.name + ending)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    partial.replace(path)
 
 
 def _differences(old: object, new: object, where: str) -> list[str]:

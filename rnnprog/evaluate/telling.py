@@ -27,9 +27,9 @@ def told_of(walked: Walked, frame: Frame) -> ExamResult:
     """Return the result of an exam.
 
     Raises:
-        LMUnavailableError: not one answer was usable, and a walk says that the model cannot be used.
+        LMUnavailableError: the model cannot be used, and no walk was finished before.
     """
-    _require_answers(walked)
+    _require_answers(walked, frame)
     config, metric = frame.config, frame.metrics[0]
     arms, scores = [], {}
     for entrant in frame.entrants:
@@ -94,13 +94,11 @@ def _kept(walked: Walked, key: WalkKey) -> Kept | None:
     return walked.done.get(key) or walked.broken.get(key)
 
 
-def _require_answers(walked: Walked) -> None:
-    broken = list(walked.broken.values())
-    answered = walked.done or any(r.prediction is not None for kept in broken for r in kept.trace.records)
-    errors = [kept.trace.error or "" for kept in broken]
-    unusable = next((error for error in errors if error.startswith(LMUnavailableError.__name__)), None)
-    if not answered and unusable is not None:
-        raise LMUnavailableError(unusable.removeprefix(f"{LMUnavailableError.__name__}: "))
+def _require_answers(walked: Walked, frame: Frame) -> None:
+    asked = {entrant.label for entrant in frame.asked}
+    something = any(key.arm in asked and not key.warmup for key in (*walked.done, *walked.broken))
+    if walked.stop is not None and walked.stop.kind == "no model" and not something:
+        raise LMUnavailableError(f"{walked.stop.why}. No walk was finished yet; the same command begins again")
 
 
 def _settings(walked: Walked, frame: Frame) -> Fields:
@@ -112,8 +110,9 @@ def _settings(walked: Walked, frame: Frame) -> Fields:
         "seeds walked": list(frame.seeds.numbers),
         "correction": "Holm",
         "configuration": frame.config.digest(),
-        "complete": not walked.stopped and not walked.broken,
-        "stopped": walked.stopped,
+        "complete": walked.stop is None and not walked.broken,
+        "stopped": "" if walked.stop is None else walked.stop.why,
+        "stopped by": "" if walked.stop is None else walked.stop.kind,
     }
 
 
@@ -125,11 +124,13 @@ def _notes(walked: Walked, frame: Frame) -> list[str]:
         told = f"Warm start: every arm learned from the first {share} of the data before it was scored"
         cut = any(part.offset for part in frame.parts.values())
         notes.append(told + ("; seconds and money include that part." if cut else "."))
-    if walked.stopped:
+    if walked.stop is not None:
         due = len(frame.asked) * sum(len(p.scored) for p in frame.parts.values())
         labels = {entrant.label for entrant in frame.asked}
         done = sum(key.arm in labels and not key.warmup for key in walked.done)
-        notes.append(f"NOT COMPLETE: {walked.stopped}; {done} of {due} walks are finished, and only these are told of.")
+        told = f"{done} of {due} walks are finished, and only these are told of"
+        ahead = "" if walked.stop.kind == "halted" else "; the same command goes on from here"
+        notes.append(f"NOT COMPLETE: {walked.stop.why}; {told}{ahead}.")
     if walked.broken:
         first, kept = next(iter(walked.broken.items()))
         notes.append(

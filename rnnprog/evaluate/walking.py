@@ -8,13 +8,14 @@ from functools import partial
 
 import dspy
 
+from rnnprog.errors import StorageError
 from rnnprog.evaluate.caps import Gate
 from rnnprog.evaluate.config import Running
 from rnnprog.evaluate.entrants import Entrant
 from rnnprog.evaluate.protocol import Part
 from rnnprog.evaluate.store import Kept, Store, WalkKey
 from rnnprog.evaluate.watch import Watcher
-from rnnprog.jobs import Job, run_jobs
+from rnnprog.jobs import Halt, Job, Stop, run_jobs
 from rnnprog.prompt_file import PromptList
 from rnnprog.state import State
 from rnnprog.trace import Sequence as Series
@@ -29,13 +30,13 @@ class Walked:
     Attributes:
         done: finished walks, by key.
         broken: walks that ended before their sequence did, though nobody stopped them.
-        stopped: why the exam ended early; empty if it did not.
+        stop: why the exam ended early; ``None`` if it did not.
         resumed: walks that were there from an earlier run.
     """
 
     done: dict[WalkKey, Kept] = field(default_factory=dict)
     broken: dict[WalkKey, Kept] = field(default_factory=dict)
-    stopped: str = ""
+    stop: Stop | None = None
     resumed: int = 0
 
 
@@ -125,7 +126,7 @@ class Walker:
             job = Job(entrant.program, sequence, state)
         if not floor:
             job.listeners = (self.gate, prompts) if self.running.prompts else (self.gate,)
-            job.prices = self.running.prices
+            job.prices, job.patience = self.running.prices, self.running.patience
             job.on_record = partial(self.watcher.stepped, entrant.label, sequence.id)
         job.on_done = partial(self._done, key, prompts, floor)
         return job
@@ -133,10 +134,12 @@ class Walker:
     def _done(self, key: WalkKey, prompts: PromptList, floor: bool, job: Job) -> None:
         assert job.trace is not None
         if job.complete:
-            kept = Kept(job.trace, job.timing, lines=tuple(prompts.lines))
+            self.walked.done[key] = Kept(job.trace, job.timing, lines=tuple(prompts.lines))
             if self.store is not None and not floor:
-                kept = self.store.keep(key, job.trace, job.timing, prompts.lines)
-            self.walked.done[key] = kept
+                try:
+                    self.store.keep(key, job.trace, job.timing, prompts.lines)
+                except StorageError as error:
+                    raise Halt(f"{error}; walks that were kept before are not paid for again") from error
             return
         if not job.stopped:
             self.walked.broken[key] = Kept(job.trace, job.timing, lines=tuple(prompts.lines))
@@ -144,7 +147,5 @@ class Walker:
 
     def _run(self, jobs: list[Job]) -> bool:
         """Run jobs; return whether to go on."""
-        if jobs and run_jobs(jobs, self.running.concurrency):
-            self.walked.stopped = self.gate.reached or "interrupted"
-            return False
-        return True
+        self.walked.stop = run_jobs(jobs, self.running.concurrency) if jobs else None
+        return self.walked.stop is None

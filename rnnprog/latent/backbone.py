@@ -54,17 +54,29 @@ class Backbone:
     def load(cls, name: str | Path, *, device: str = "cpu", dtype: str = "float32", **options: Any) -> Backbone:
         """A checkpoint that ``transformers`` loads, from a folder or by its hub name.
 
-        ``dtype`` is ``float32`` or ``bfloat16``; ``device`` is ``cpu``, ``cuda`` or ``cuda:0``.
+        ``dtype`` is ``float32`` or ``bfloat16``; ``device`` is ``cpu``, ``cuda`` or ``cuda:0``. Raises ``LatentError``
+        for any other, and when there is no such checkpoint.
         """
         precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(dtype)
         if precision is None:
             raise LatentError(f"dtype={dtype!r}: choose float32 or bfloat16 (float16 overflows in T5)")
+        if device.partition(":")[0] not in ("cpu", "cuda"):
+            raise LatentError(f"device={device!r}: choose cpu, cuda or cuda:0")
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise LatentError(f"device={device!r} but this torch sees no CUDA device: use device='cpu'")
         if device.startswith("cuda"):
             torch.set_float32_matmul_precision("high")  # TensorFloat-32 for the adapter's own float32 products
-        tokenizer = AutoTokenizer.from_pretrained(str(name))
-        model = _family_model(str(name), precision)
+        try:
+            model = _family_model(str(name), precision)
+            tokenizer = AutoTokenizer.from_pretrained(str(name))
+        except LatentError:
+            raise
+        except (OSError, ValueError) as error:
+            why = str(error).strip().splitlines()[0]
+            raise LatentError(
+                f"{name}: no checkpoint that transformers loads ({why}): pass a folder with config, weights and "
+                "tokenizer, or a hub name that can be reached from here"
+            ) from error
         return cls(model.to(device), tokenizer, **options)
 
     @property
@@ -102,7 +114,7 @@ class Backbone:
 
     def tokens(self, texts: Sequence[str], *, limit: int | None = None) -> tuple[Tensor, Tensor]:
         """Token ids and mask, padded to the longest; raises ``TurnTooLongError`` above ``max_tokens``."""
-        encoded = self.tokenizer(list(texts), padding=True, return_tensors="pt")
+        encoded = self.tokenizer(list(texts), padding=True, return_tensors="pt", verbose=False)
         ids, mask = encoded["input_ids"], encoded["attention_mask"].bool()
         bound = limit or self.max_tokens
         lengths = mask.sum(1)  # before the move: a CUDA device would have to be waited for
@@ -165,6 +177,7 @@ class Backbone:
                 encoder_outputs=BaseModelOutput(last_hidden_state=conditioned.latents.to(self.dtype)),
                 attention_mask=conditioned.mask.long(),
                 labels=labels,
+                use_cache=False,  # one pass: keys kept for a next step would only be built and thrown away
             )
 
     def generate(self, conditioned: Conditioned, max_new_tokens: int = 32) -> list[str]:

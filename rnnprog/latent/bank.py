@@ -44,14 +44,10 @@ class Bank:
         index = torch.as_tensor(users, device=self.rows.device)
         return Bank(self.rows[index], self.filled[index], self.turns[index], self.tokens[index])
 
-    def updated(self, users: Tensor | Sequence[int], other: Bank) -> Bank:
-        """A copy in which these users have the memories of ``other``, in the same order."""
-        index = torch.as_tensor(users, device=self.rows.device)
-        parts = [
-            mine.index_copy(0, index, new.to(mine.dtype).to(mine.device))
-            for mine, new in zip(self.tensors(), other.tensors(), strict=True)
-        ]
-        return Bank(*parts)
+    def apart(self) -> list[Bank]:
+        """One bank for each user, none of which keeps the others' memory alive."""
+        parts = zip(*(whole.split(1) for whole in self.tensors()), strict=True)
+        return [Bank(*(part.clone() for part in mine)) for mine in parts]
 
     def zeroed(self) -> Bank:
         """The same bank with content zero but still counted as written: the published control."""

@@ -40,7 +40,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of such a file; raises ``LatentError`` when it is missing, broken or of another kind."""
-    if not path.exists():
+    if not path.is_file():
         raise LatentError(f"no file {path}: check the path, or save one first")
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -94,6 +94,8 @@ def load_adapter(path: Path, model: LatentModel) -> None:
     """Load adapter weights into a model of the same method on the same backbone."""
     tensors, about = read_tensors(path)
     refuse_foreign(about, model, path, keys=("width", "backbone", "spec"))
+    if "users" in about:
+        raise LatentError(f"{path} holds banks, not an adapter: read it with LatentMemory.load")
     model.adopt({name: tensor for name, tensor in tensors.items() if "/" not in name})
 
 

@@ -120,11 +120,16 @@ def _config(values: dict[str, str]) -> Any:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise LatentError(f"--set {unknown[0]}: no such setting; there are {', '.join(sorted(known))}, dtype")
-    typed = {
-        key: value.lower() in ("1", "true", "yes") if known[key] is bool else known[key](value)
-        for key, value in values.items()
-    }
-    return TrainConfig(**typed)
+    return TrainConfig(**{key: _typed(key, value, known[key]) for key, value in values.items()})
+
+
+def _typed(key: str, value: str, kind: Any) -> Any:
+    if kind is bool:
+        return value.lower() in ("1", "true", "yes")
+    try:
+        return kind(value)
+    except ValueError:
+        raise LatentError(f"--set {key}={value}: {key} takes a value like {kind(3)}") from None
 
 
 def _threads(count: int) -> None:

@@ -49,7 +49,7 @@ def branches(model: Any, branch: Branch | None) -> Iterator[None]:
     handles = []
     if branch is not None:
         for index, block in enumerate(model.get_decoder().block):
-            handles.append(block.layer[1].register_forward_hook(_addition(branch, index), with_kwargs=True))
+            handles += _addition(block.layer[1], branch, index)
     try:
         yield
     finally:
@@ -57,13 +57,17 @@ def branches(model: Any, branch: Branch | None) -> Iterator[None]:
             handle.remove()
 
 
-def _addition(branch: Branch, index: int) -> Callable[..., Any]:
-    def hook(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: tuple[Any, ...]) -> tuple[Any, ...]:
-        states = args[0] if args else kwargs["hidden_states"]
-        added = branch(index, layer.layer_norm(states))
-        return (output[0] + added.to(output[0].dtype), *output[1:])
+def _addition(layer: Any, branch: Branch, index: int) -> list[Any]:
+    """Hooks on a cross-attention layer: its own norm gives the branch its states, so none is computed twice."""
+    normed: list[Tensor] = []
 
-    return hook
+    def keep(norm: Any, args: tuple[Any, ...], output: Tensor) -> None:
+        normed[:] = [output]
+
+    def add(layer: Any, args: tuple[Any, ...], output: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (output[0] + branch(index, normed.pop()).to(output[0].dtype), *output[1:])
+
+    return [layer.layer_norm.register_forward_hook(keep), layer.register_forward_hook(add)]
 
 
 def as_mask(lengths: Tensor, longest: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rnnprog.latent.errors import EmptyConversationError
+from rnnprog.latent.errors import EmptyConversationError, LatentError
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,10 @@ class Turn:
     text: str
     session: int = 1
     id: str = ""
+
+
+Said = str | Turn
+"""A turn as users give it: the text itself, or a value that the prompts put into words."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,22 @@ def spoken(turns: Sequence[Turn], template: str = "{speaker}: {text}") -> list[s
     ['ana: hello']
     """
     return [template.format(speaker=turn.speaker, text=turn.text) for turn in turns]
+
+
+def texts_said(user: str, turns: Said | Sequence[Said], template: str = "{speaker}: {text}") -> list[str]:
+    """The turns of a user, one or several, as texts.
+
+    Raises ``EmptyConversationError`` for no turn or one without words, ``LatentError`` for one that is no text.
+
+    >>> texts_said("u", Turn("ana", "hello")), texts_said("u", ["ana: hello", Turn("ben", "hi")])
+    (['ana: hello'], ['ana: hello', 'ben: hi'])
+    """
+    several = list(turns) if isinstance(turns, Sequence) and not isinstance(turns, str) else [turns]
+    if not several:
+        raise EmptyConversationError(f"user {user!r} has no turns: leave the user out or pass at least one turn")
+    for turn in several:
+        if not isinstance(turn, str | Turn):
+            raise LatentError(f"user {user!r} said {turn!r}, which is no text: write a str or a Turn")
+        if not (turn if isinstance(turn, str) else turn.text).strip():
+            raise EmptyConversationError(f"user {user!r} has a turn without words: leave it out")
+    return [turn if isinstance(turn, str) else spoken([turn], template)[0] for turn in several]

@@ -52,7 +52,7 @@ class DemoPlan:
 
 
 def demo(folder: Path, plan: DemoPlan | None = None, progress: Progress = lambda line: None) -> list[Examination]:
-    """Run the demonstration and store its results in ``folder``: exams, adapters, a picture, an HTML section.
+    """Run the demonstration and store its results in ``folder``: exams, adapters, a picture.
 
     The backbone is trained at the first call with the same folder and world, then reused.
     """

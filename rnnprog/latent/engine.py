@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
 from dspy.lm15 import Message, Request, Response, Usage
@@ -11,7 +12,7 @@ from rnnprog.latent.errors import EmptyConversationError
 from rnnprog.latent.memory import DEFAULT, LatentMemory
 
 _SECTION = re.compile(r"\[\[ ## (?P<name>\w+) ## \]\]\n(?P<text>.*?)(?=\n\[\[ ## |\n\nRespond with|\Z)", re.DOTALL)
-_WANTED = re.compile(r"starting with the field `\[\[ ## (\w+) ## \]\]`")
+_ORDER = "\n\nRespond with "
 
 
 class AsyncLatentEngine:
@@ -32,8 +33,8 @@ class LatentEngine:
     """Answers from one user's memory: ``dspy.LM("latent/memory", engine=LatentEngine(memory))``.
 
     Use it to let a latent memory stand where a program expects a language model. The last user message is the question;
-    if a chat adapter wrote it, the field ``field`` is taken (the last input field if there is none of this name) and
-    the answer goes into the first output field. Asking writes nothing.
+    if the chat or the JSON adapter wrote it, the field ``field`` is taken (the last input field if there is none of
+    this name) and the answer goes into every output field, for the decoder gives one text. Asking writes nothing.
 
     Raises ``EmptyConversationError`` when the request holds no question.
     """
@@ -53,8 +54,7 @@ class LatentEngine:
             raise EmptyConversationError("the request has no user message: ask a question")
         question = self.question_in(said[-1])
         answer = self.memory.answer(question, user=self.user, max_new_tokens=self.max_new_tokens)
-        wanted = _WANTED.search(said[-1])
-        text = f"[[ ## {wanted[1]} ## ]]\n{answer}\n\n[[ ## completed ## ]]" if wanted else answer
+        text = laid_out(answer, said[-1])
         return Response(
             id=None,
             model=request.model,
@@ -81,3 +81,18 @@ class LatentEngine:
         tokenizer = self.memory.model.backbone.tokenizer
         asked, answered = (len(tokenizer(text)["input_ids"]) for text in (question, answer))
         return Usage(input_tokens=asked, output_tokens=answered, total_tokens=asked + answered)
+
+
+def laid_out(answer: str, asked: str) -> str:
+    r"""The answer in the layout that the last paragraph of an adapter's message asks for; as it is without one.
+
+    >>> laid_out("dog", "Who?\n\nRespond with a JSON object in the following order of fields: `pet`.")
+    '{"pet": "dog"}'
+    """
+    _, ordered, order = asked.rpartition(_ORDER)
+    if not ordered:
+        return answer
+    if order.startswith("a JSON object"):
+        return json.dumps(dict.fromkeys(re.findall(r"`(\w+)`", order), answer))
+    names = [name for name in re.findall(r"\[\[ ## (\w+) ## \]\]", order) if name != "completed"]
+    return "\n\n".join([*(f"[[ ## {name} ## ]]\n{answer}" for name in names), "[[ ## completed ## ]]"])

@@ -17,7 +17,14 @@ from rnnprog.latent.errors import LatentError
 from rnnprog.latent.examination import Examination
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.scores import Floats, token_f1
-from rnnprog.latent.talks import EncodedQuestions, EncodedTalks, encode_questions, encode_talks, write_talks
+from rnnprog.latent.talks import (
+    EncodedQuestions,
+    EncodedTalks,
+    encode_questions,
+    encode_talks,
+    final_banks,
+    write_talks,
+)
 
 Progress = Callable[[str], None]
 
@@ -63,13 +70,6 @@ class ExamOptions:
     batch: int = 128
     max_new_tokens: int = 32
     text_tokens: int = 4096
-
-
-def final_banks(model: LatentModel, talks: EncodedTalks) -> Bank:
-    """The bank of every conversation after its last turn."""
-    everyone = torch.arange(len(talks.counts), device=talks.counts.device)
-    with torch.no_grad():
-        return Bank.joined([write_talks(model, talks, part) for part in everyone.split(256)]).checked()
 
 
 def foreign(count: int, seed: int, rotations: int = 1) -> list[Tensor]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from rnnprog.latent.backbone import Backbone, Prompts
+from rnnprog.latent.backbone import Backbone, Prompts, in_pieces
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.checkpoint import (
     describe,
@@ -18,13 +18,12 @@ from rnnprog.latent.checkpoint import (
     spec_from,
     write_tensors,
 )
-from rnnprog.latent.conversations import Turn, spoken
+from rnnprog.latent.conversations import Said, texts_said
 from rnnprog.latent.errors import BankError, CapacityError, EmptyConversationError, LatentError
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.spec import Form, MethodSpec, method
 from rnnprog.latent.talks import PackedTexts, pack
 
-Said = str | Turn
 DEFAULT = "user"
 _PARTS = ("rows", "filled", "turns", "tokens")
 
@@ -54,8 +53,8 @@ class LatentMemory:
         self.model = model.eval()
         self.prompts = prompts or Prompts()
         self.long_turns = long_turns
-        self._places: dict[str, int] = {}
-        self._bank: Bank | None = None
+        # A bank for each user: a write costs the same however many users there are.
+        self._banks: dict[str, Bank] = {}
 
     @classmethod
     def around(
@@ -95,19 +94,16 @@ class LatentMemory:
     @property
     def users(self) -> tuple[str, ...]:
         """Names of the users who have a memory, in the order of their first turn."""
-        return tuple(self._places)
+        return tuple(self._banks)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all banks: users x rows x width x bytes of one number."""
-        return 0 if self._bank is None else self._bank.nbytes
+        return sum(bank.nbytes for bank in self._banks.values())
 
     def bank(self, user: str = DEFAULT) -> Bank:
         """The bank of one user (a fresh one for a user who has said nothing)."""
-        if self._bank is None or user not in self._places:
-            fresh: Bank = self.model.empty(1)
-            return fresh
-        return self._bank.select([self._places[user]])
+        return self._together([user])
 
     def turns(self, user: str = DEFAULT) -> int:
         """How many turns this user's bank holds or has held."""
@@ -115,21 +111,25 @@ class LatentMemory:
 
     def write(self, turns: Said | Sequence[Said], *, user: str = DEFAULT) -> None:
         """Write one or several turns of one user, in order."""
-        self.write_all({user: [turns] if isinstance(turns, str | Turn) else turns})
+        self.write_all({user: turns})
 
-    def write_all(self, said: Mapping[str, Sequence[Said]]) -> None:
+    def write_all(self, said: Mapping[str, Said | Sequence[Said]]) -> None:
         """Write turns of many users in one go: encoded together, folded in step.
 
         Raises ``EmptyConversationError`` for nothing to write, ``TurnTooLongError``, ``CapacityError`` when a turn does
-        not fit into the bank, ``BankError`` when the result is not finite, ``DeviceMemoryError``.
+        not fit into the bank, ``BankError`` when the result is not finite, ``DeviceMemoryError``, ``LatentError`` for
+        a turn that is no text.
         """
         texts = {user: self._texts(user, turns) for user, turns in said.items()}
         if not texts:
             raise EmptyConversationError("write got no users: pass at least one user with at least one turn")
-        bank, known = self._with(list(texts))
-        places = [known[user] for user in texts]
-        mine = self._fold(bank.select(places), list(texts.values()))
-        self._places, self._bank = known, bank.updated(places, mine.checked())
+        users = list(texts)
+
+        def work(piece: slice) -> list[Bank]:
+            part = users[piece]
+            return self._fold(self._together(part), [texts[user] for user in part]).checked().apart()
+
+        self._banks.update(zip(users, in_pieces(len(users), len(users), work, "users"), strict=True))
 
     def answer(self, question: str, *, user: str = DEFAULT, max_new_tokens: int = 32) -> str:
         """The greedy answer of the frozen model with this user's memory; questions are not written."""
@@ -137,16 +137,19 @@ class LatentMemory:
 
     def answer_all(self, asked: Sequence[tuple[str, str]], *, max_new_tokens: int = 32) -> list[str]:
         """Answers to (user, question) pairs, batched; a device out of memory halves the batch and says so."""
-        if not asked or any(not question.strip() for _, question in asked):
-            raise EmptyConversationError(
-                "a question is empty: pass at least one (user, question) pair with words in it"
-            )
-        banks, known = self._with([user for user, _ in asked])
-        chosen = banks.select([known[user] for user, _ in asked])
-        return self.answers_from(chosen, [question for _, question in asked], max_new_tokens=max_new_tokens)
+        questions = [question for _, question in asked]
+        _checked_questions(questions)
+        return self.answers_from(self._together([user for user, _ in asked]), questions, max_new_tokens=max_new_tokens)
 
     def answers_from(self, bank: Bank, questions: Sequence[str], *, max_new_tokens: int = 32) -> list[str]:
-        """Answers read from an explicit bank, one memory in it for each question; users of this object play no part."""
+        """Answers read from an explicit bank, one memory in it for each question; users of this object play no part.
+
+        Raises ``EmptyConversationError`` for a question without words, ``BankError`` for a bank that is not finite, of
+        another size, or of another number of users than questions.
+        """
+        _checked_questions(questions)
+        if bank.checked().users != len(questions):
+            raise BankError(f"{bank.users} memories for {len(questions)} questions: pass one for each")
         texts = [self.prompts.question.format(text=question) for question in questions]
         answers: list[str] = []
         backbone = self.model.backbone
@@ -167,18 +170,18 @@ class LatentMemory:
     def reset(self, user: str | None = None) -> None:
         """Forget everything of one user, or of all."""
         if user is None:
-            self._places, self._bank = {}, None
-        elif user not in self._places:
-            raise LatentError(f"no user {user!r} to reset: known are {', '.join(self._places) or 'none'}")
-        elif self._bank is not None:
-            self._bank = self._bank.updated([self._places[user]], self.model.empty(1))
+            self._banks = {}
+        elif user not in self._banks:
+            raise LatentError(f"no user {user!r} to reset: known are {', '.join(self._banks) or 'none'}")
+        else:
+            self._banks[user] = self.model.empty(1)
 
     def save(self, path: Path | str) -> None:
         """Store all banks in one safetensors file, with schema, method and fingerprints."""
-        if self._bank is None:
+        if not self._banks:
             raise EmptyConversationError("no bank to save: write at least one turn first")
-        parts = dict(zip(_PARTS, self._bank.tensors(), strict=True))
-        write_tensors(Path(path), parts, {**describe(self.model), "users": list(self._places)})
+        parts = dict(zip(_PARTS, Bank.joined(list(self._banks.values())).tensors(), strict=True))
+        write_tensors(Path(path), parts, {**describe(self.model), "users": list(self._banks)})
 
     def load(self, path: Path | str) -> None:
         """Replace all banks by stored ones; refuses those of another backbone, method or write side.
@@ -191,18 +194,15 @@ class LatentMemory:
         if set(parts) != set(_PARTS):
             raise BankError(f"{path} holds {sorted(parts)}, a bank has {sorted(_PARTS)}")
         bank = Bank(*(parts[name] for name in _PARTS)).to(self.model.backbone.device).checked()
-        self._places = {user: place for place, user in enumerate(about["users"])}
-        self._bank = bank
+        if len(about["users"]) != bank.users:
+            raise BankError(
+                f"{path} names {len(about['users'])} users and holds {bank.users} banks: it was tampered with"
+            )
+        self._banks = dict(zip(about["users"], bank.apart(), strict=True))
 
-    def _texts(self, user: str, turns: Sequence[Said]) -> list[str]:
-        lines = [spoken([turn], self.prompts.turn)[0] if isinstance(turn, Turn) else turn for turn in turns]
-        if not lines:
-            raise EmptyConversationError(f"user {user!r} has no turns: leave the user out or pass at least one turn")
-        if any(not line.strip() for line in lines):
-            raise EmptyConversationError(f"user {user!r} has a turn without words: leave it out")
-        if self.long_turns == "split":
-            return [piece for line in lines for piece in self._split(line)]
-        return lines
+    def _texts(self, user: str, turns: Said | Sequence[Said]) -> list[str]:
+        lines = texts_said(user, turns, self.prompts.turn)
+        return [piece for line in lines for piece in self._split(line)] if self.long_turns == "split" else lines
 
     def _split(self, text: str) -> list[str]:
         tokenizer, limit = self.model.backbone.tokenizer, self.model.backbone.max_tokens
@@ -235,12 +235,12 @@ class LatentMemory:
         if write is not None and write.rule == "ring" and longest > write.rows:
             raise CapacityError(f"a turn of {longest} tokens does not fit into {write.rows} rows: raise rows")
 
-    def _with(self, users: Sequence[str]) -> tuple[Bank, dict[str, int]]:
-        """The present banks lengthened by fresh ones for unknown users, and everyone's place; nothing is stored yet."""
-        fresh = [user for user in dict.fromkeys(users) if user not in self._places]
-        known = dict(self._places)
-        for user in fresh:
-            known[user] = len(known)
-        if self._bank is None:
-            return self.model.empty(len(fresh)), known
-        return (Bank.joined([self._bank, self.model.empty(len(fresh))]) if fresh else self._bank), known
+    def _together(self, users: Sequence[str]) -> Bank:
+        """The banks of these users side by side; a fresh one for each who has said nothing yet."""
+        fresh = self.model.empty(1)
+        return Bank.joined([self._banks.get(user, fresh) for user in users])
+
+
+def _checked_questions(questions: Sequence[str]) -> None:
+    if not questions or not all(isinstance(question, str) and question.strip() for question in questions):
+        raise EmptyConversationError("a question is empty: pass at least one (user, question) pair with words in it")

@@ -84,6 +84,11 @@ class LatentModel(nn.Module):
             return Conditioned(question.latents, question.mask)
         if bank.users != question.latents.shape[0]:
             raise BankError(f"{bank.users} banks for {question.latents.shape[0]} questions: select one bank for each")
+        if bank.rows.shape[1:] != self.write_rule.start().shape:
+            raise BankError(
+                f"bank rows are {tuple(bank.rows.shape[1:])}, {self.spec.name} here reads "
+                f"{tuple(self.write_rule.start().shape)}: load the bank with the method and backbone that wrote it"
+            )
         rows, mask = self.lookup(bank, question, self.spec.read.masked)
         conditioned: Conditioned = self.read_path(self.backbone, question, rows, mask)
         return conditioned

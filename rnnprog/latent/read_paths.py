@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rnnprog.latent.backbone import Backbone
 from rnnprog.latent.conditioning import Conditioned, Encoded, extended
-from rnnprog.latent.reading import ReadPath, attend
+from rnnprog.latent.reading import ReadPath, reader
 from rnnprog.latent.spec import ReadSpec
 
 
@@ -62,14 +62,14 @@ class ParallelAttention(ReadPath):
 
     def condition(self, backbone: Backbone, question: Encoded, rows: Tensor, mask: Tensor) -> Conditioned:
         """s' = s + frozen attention + scale_l attention over the bank."""
-        keys, values = self.key(rows), self.value(rows)
+        keys, fold = self.key(rows), self.repeats(rows)
+        read = reader(self.query, keys, self.value(rows), mask, output=self.output, fold=fold)
         if self.spec.as_positions:
-            states = question.latents.to(keys.dtype)
-            seen = self.output(attend(self.query(states), keys, values, mask)) * self.scale.mean()
+            seen = read(question.latents.to(keys.dtype)) * self.scale.mean()
             return extended(question, seen, _positions(question, mask, self.spec))
 
         def branch(layer: int, states: Tensor) -> Tensor:
-            return self.scale[layer] * self.output(attend(self.query(states.to(keys.dtype)), keys, values, mask))
+            return self.scale[layer] * read(states.to(keys.dtype))
 
         return Conditioned(question.latents, question.mask, branch)
 
@@ -90,10 +90,11 @@ class GatedBranch(ReadPath):
 
     def condition(self, backbone: Backbone, question: Encoded, rows: Tensor, mask: Tensor) -> Conditioned:
         """s' = s + frozen attention + sigmoid(W_g [s ; c] + b) c."""
-        keys, values = self.key(rows), self.value(rows)
+        keys = self.key(rows)
+        read = reader(self.query, keys, self.value(rows), mask, fold=self.repeats(rows))
 
         def gated(states: Tensor) -> Tensor:
-            content = attend(self.query(states), keys, values, mask)
+            content = read(states)
             return torch.sigmoid(self.gate(torch.cat([states, content], -1)) + self.bias) * content
 
         if self.spec.as_positions:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -34,6 +36,10 @@ class ReadPath(nn.Module):
         if not self.spec.masked:
             mask = torch.ones_like(mask)
         return self.condition(backbone, question, rows, mask)
+
+    def repeats(self, rows: Tensor) -> bool:
+        """Whether decoding reads these rows so often that a product for each row pays: in every layer and step."""
+        return not self.spec.as_positions and rows.shape[1] <= 16 * self.layers
 
     def condition(self, backbone: Backbone, question: Encoded, rows: Tensor, mask: Tensor) -> Conditioned:
         """Inject the rows."""
@@ -73,3 +79,25 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tenso
     scores = scores.masked_fill(~mask[:, None, :], torch.finfo(scores.dtype).min)
     exists = mask.any(1)[:, None, None]
     return (scores.softmax(-1) @ values) * exists
+
+
+def reader(
+    query: nn.Linear, keys: Tensor, values: Tensor, mask: Tensor, *, output: nn.Linear | None = None, fold: bool = False
+) -> Callable[[Tensor], Tensor]:
+    """``output(attend(query(states), keys, values, mask))`` as a function of the states, for many calls on one bank.
+
+    Without a gradient, what all calls share is done once; with ``fold`` the two maps too: products are associative, so
+    they go into the keys and the values.
+    """
+    last = output or nn.Identity()
+    if torch.is_grad_enabled():
+        return lambda states: last(attend(query(states), keys, values, mask))
+    known = (keys @ query.weight if fold else keys).transpose(1, 2) / keys.shape[-1] ** 0.5
+    held = (last(values) if fold else values) * mask.any(1)[:, None, None]
+    hidden = torch.zeros_like(mask, dtype=keys.dtype).masked_fill(~mask, torch.finfo(keys.dtype).min)[:, None, :]
+
+    def read(states: Tensor) -> Tensor:
+        found = torch.baddbmm(hidden, states if fold else query(states), known).softmax(-1) @ held
+        return found if fold else last(found)
+
+    return read

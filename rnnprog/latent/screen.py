@@ -30,7 +30,10 @@ def show(exams: Sequence[Examination], edges: Sequence[int], console: Console | 
     out.print(table)
     out.print(_forgetting([exam.answerable for exam in exams], edges))
     for exam in exams:
-        out.print(f"{exam.method}, {exam.capacity} rows: {verdict(exam.answerable)}")
+        part = exam.answerable
+        tax, net = 100 * part.tax.mean, 100 * part.net_benefit.mean
+        published = f"published rate {100 * part.curve(edges).rate_mean:.1f}, tax {tax:+.1f}, net benefit {net:+.1f}"
+        out.print(f"{exam.method}, {exam.capacity} rows: {verdict(part)}; {published}")
 
 
 def _forgetting(exams: Sequence[Examination], edges: Sequence[int]) -> Table:
@@ -42,8 +45,10 @@ def _forgetting(exams: Sequence[Examination], edges: Sequence[int]) -> Table:
     for exam in exams:
         curve = exam.curve(edges)
         cells = [
-            f"{100 * own:.0f}/{100 * other:.0f} ({100 * gain:+.0f})"
-            for own, other, gain in zip(curve.memory, curve.shuffled, curve.gain_shuffled, strict=True)
+            f"{100 * own:.0f}/{100 * other:.0f} ({100 * gain:+.0f})" if count else "-"
+            for own, other, gain, count in zip(
+                curve.memory, curve.shuffled, curve.gain_shuffled, curve.counts, strict=True
+            )
         ]
         table.add_row(_label(exam), *cells)
     return table

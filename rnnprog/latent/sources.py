@@ -10,7 +10,7 @@ from torch import Tensor
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.hebbian import Hebbian
 from rnnprog.latent.model import LatentModel
-from rnnprog.latent.talks import EncodedTalks, outer_products, write_talks
+from rnnprog.latent.talks import EncodedTalks, final_banks, outer_products
 
 _CHUNK = 256
 
@@ -27,9 +27,7 @@ class CachedBanks:
     """Frozen writes make the final bank of a conversation a constant: write once, then only look up."""
 
     def __init__(self, model: LatentModel, talks: EncodedTalks) -> None:
-        with torch.no_grad():
-            everyone = torch.arange(len(talks.counts), device=talks.counts.device)
-            self.bank = Bank.joined([write_talks(model, talks, part) for part in everyone.split(_CHUNK)])
+        self.bank = final_banks(model, talks)
 
     def banks(self, owners: Tensor) -> Bank:
         """The stored banks."""

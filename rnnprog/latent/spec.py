@@ -38,8 +38,8 @@ class WriteSpec:
     sharpness: float = 20.0
 
     def __post_init__(self) -> None:
-        if self.rows < 1:
-            raise CapacityError(f"rows={self.rows}: a bank needs at least one row")
+        if not isinstance(self.rows, int) or self.rows < 1:
+            raise CapacityError(f"rows={self.rows}: a bank needs a whole number of rows, at least one")
         if not 0.0 < self.decay <= 1.0:
             raise LatentError(f"decay={self.decay} is outside (0, 1]: 1.0 forgets nothing, 0.95 is the paper's value")
         if self.rule == "slots" and self.top_k > self.rows:
@@ -149,7 +149,7 @@ def method(
     write, read = _repaired(name) if form == "repaired" else _paper(name)
     if write is None or read is None:
         return MethodSpec(name, None, None)
-    size = rows or _CAPACITY[capacity]["hebbian" if write.rule == "hebbian" else "rows"]
+    size = rows if rows is not None else _CAPACITY[capacity]["hebbian" if write.rule == "hebbian" else "rows"]
     kept = top_k if top_k is not None else min(write.top_k, size)
     write = replace(write, rows=size, decay=write.decay if decay is None else decay, top_k=kept)
     if form == "proxy":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rnnprog.latent.backbone import Backbone, Prompts
+from rnnprog.latent.backbone import Backbone, Prompts, in_pieces
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.conditioning import Encoded, as_mask
 from rnnprog.latent.conversations import Conversation, spoken
@@ -95,6 +95,20 @@ def write_talks(model: LatentModel, talks: EncodedTalks, chosen: Tensor, *, upto
         latents, mask = talks.turn(chosen, place)
         bank = model.write(bank, latents, mask & (place < counts)[:, None])
     return bank
+
+
+def final_banks(model: LatentModel, talks: EncodedTalks) -> Bank:
+    """The bank of every conversation after its last turn, without gradients.
+
+    What does not fit into the device's memory is halved, with a warning; raises ``BankError`` for one not finite.
+    """
+    everyone = torch.arange(len(talks.counts), device=talks.counts.device)
+
+    def work(piece: slice) -> list[Bank]:
+        with torch.no_grad():
+            return write_talks(model, talks, everyone[piece]).apart()
+
+    return Bank.joined(in_pieces(len(everyone), 256, work, "conversations")).checked()
 
 
 def outer_products(rule: Hebbian, talks: EncodedTalks, chosen: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ prompt: its own sentences (:mod:`rnnprog.lm.statements`), worked steps (:mod:`rn
 in plain sentences. It knows no labels, keeps no state between calls and draws no random numbers. It obeys the orders
 listed in :mod:`rnnprog.lm.directives`, so that tuning an instruction has an effect offline.
 
-Where a memory holds no outcome it learns nothing: a cell that never sees one answers as with an empty memory. It never
-tries out an answer either, so a store of right answers alone keeps it with the answer that was right first.
+Where a memory holds no outcome it learns nothing: a cell that never sees one answers as with an empty memory. What it
+answers then is a guess among the options by a hash of the observation, right at the rate of chance: a control with an
+empty memory is no easier to beat for the order in which labels were named.
 
 **Its scores say nothing about language models.** It does online counting in words; a real model reads and writes
 freely. Use it to see the machinery at work and to test programs, never to compare prompts for a real model.

@@ -2,7 +2,8 @@
 
 At every call dspy renders the system message anew, which depends on the signature alone, and builds a type adapter of
 pydantic for every field, also where the value is a text that stands there as it is. That is two fifths of what a step
-costs the processor. The texts made here are the same, letter by letter; dspy's own methods still make them.
+costs the processor. The texts made here are the same, letter by letter: dspy's own methods make each system message
+once, and each user message once with marks in place of the values.
 """
 
 from __future__ import annotations
@@ -14,25 +15,15 @@ from typing import Any
 
 import dspy
 from dspy.adapters.types.base_type import Type as CustomType
-from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
 
 __all__ = ["thrifty"]
 
 _KNOWN = (dspy.ChatAdapter, dspy.JSONAdapter, dspy.XMLAdapter)  # others may format as they like, so they are left alone
-_TEXT = core_schema.str_schema()
+_OVERRIDDEN = {"format_system_message", "format_user_message_content", "user_message_output_requirements"}
 _PLAIN = frozenset({str, int, float, bool})
-_MOST = 256  # system messages kept
+_MOST = 512  # system messages, and frames of user messages, kept
 
-_system_messages: dict[Any, tuple[str, Any]] = {}
-
-
-class _Text(str):
-    """A text that tells pydantic how to serialise it. Without these attributes it is treated as any text is."""
-
-    __slots__ = ()
-    __pydantic_core_schema__ = _TEXT
-    __pydantic_validator__ = SchemaValidator(_TEXT)
-    __pydantic_serializer__ = SchemaSerializer(_TEXT)
+_made: dict[Any, tuple[Any, Any]] = {}
 
 
 def thrifty() -> AbstractContextManager[Any]:
@@ -46,8 +37,7 @@ def thrifty() -> AbstractContextManager[Any]:
         'ChatAdapter'
     """
     present = dspy.settings.adapter or dspy.ChatAdapter()
-    own = vars(present)
-    if type(present) not in _KNOWN or "format_system_message" in own or "format_user_message_content" in own:
+    if type(present) not in _KNOWN or not _OVERRIDDEN.isdisjoint(vars(present)):
         return nullcontext()
     changed = copy.copy(present)
     vars(changed)["format_system_message"] = partial(_system_message, present)
@@ -57,26 +47,51 @@ def thrifty() -> AbstractContextManager[Any]:
 
 
 def _system_message(adapter: Any, signature: Any) -> str:
-    fields = signature.model_fields
-    # A signature can be changed in place, so what it says is compared. Annotations by identity, since typing takes
-    # Literal["a", "b"] and Literal["b", "a"] for equal.
-    says = [(name, id(field.annotation), *(field.json_schema_extra or {}).items()) for name, field in fields.items()]
-    try:
-        key = (type(adapter), signature.__doc__, *says)
-        found = _system_messages.get(key)
-    except TypeError:  # something unhashable among the extras of a field
-        return str(adapter.format_system_message(signature))
-    if found is not None:
-        return found[0]
+    kept, key = _kept("system", adapter, signature)
+    if kept is not None:
+        return str(kept)
     text = str(adapter.format_system_message(signature))
-    annotations = [field.annotation for field in fields.values()]
-    if not any(CustomType.extract_custom_type_from_annotation(field.rebuild_annotation()) for field in fields.values()):
-        if len(_system_messages) >= _MOST:
-            _system_messages.clear()
-        _system_messages[key] = (text, annotations)  # held, so that no other object gets the same id
+    fields = signature.model_fields.values()
+    if not any(CustomType.extract_custom_type_from_annotation(field.rebuild_annotation()) for field in fields):
+        _keep(key, text, signature)
     return text
 
 
 def _user_message(adapter: Any, signature: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> str:
-    shown = {name: _Text(value) if type(value) in _PLAIN else value for name, value in inputs.items()}
-    return str(adapter.format_user_message_content(signature, shown, *rest, **named))
+    names = tuple(name for name in signature.input_fields if name in inputs)
+    if not all(type(inputs[name]) in _PLAIN for name in names):
+        return str(adapter.format_user_message_content(signature, inputs, *rest, **named))
+    frame, key = _kept((names, rest, *named.items()), adapter, signature)
+    if frame is None:
+        marks = {name: f"\0{name}\0" for name in names}
+        left, frame = str(adapter.format_user_message_content(signature, marks, *rest, **named)), []
+        for mark in marks.values():
+            before, _, left = left.partition(mark)
+            frame.append(before)
+        frame.append(left)
+        _keep(key, frame, signature)
+    parts = [before + str(inputs[name]) for before, name in zip(frame, names, strict=False)]
+    return "".join([*parts, frame[-1]]).strip()  # as dspy strips every message
+
+
+def _kept(what: Any, adapter: Any, signature: Any) -> tuple[Any, Any]:
+    """Return what was kept for a signature as it is now, or ``None``, and the key to keep it by."""
+    # A signature can be changed in place, so what it says is compared. Annotations by identity, since typing takes
+    # Literal["a", "b"] and Literal["b", "a"] for equal.
+    fields = signature.model_fields
+    says = [(name, id(field.annotation), *(field.json_schema_extra or {}).items()) for name, field in fields.items()]
+    key = (what, type(adapter), signature.__doc__, *says)
+    try:
+        found = _made.get(key)
+    except TypeError:  # something unhashable among the extras of a field
+        return None, None
+    return (None if found is None else found[0]), key
+
+
+def _keep(key: Any, made: Any, signature: Any) -> None:
+    if key is None:
+        return
+    if len(_made) >= _MOST:
+        _made.clear()
+    annotations = [field.annotation for field in signature.model_fields.values()]
+    _made[key] = (made, annotations)  # held, so that no other object gets the same id

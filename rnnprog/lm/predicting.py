@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -26,8 +27,9 @@ _DEEPEST = 8
 class Predictor:
     """Predicts every output of one observation from notes.
 
-    Without a note that fits, the answer is fixed: an observed field whose name the output's name contains, else the
-    first option, ``False``, 0 or ``"unknown"``.
+    Without a note that fits, the answer says nothing: an observed field whose name the output's name contains, else
+    one of the options by a hash of the observation (so that an empty memory is right at the rate of chance, whatever
+    stands first), 0 or ``"unknown"``.
 
     Args:
         notes: what the memory says.
@@ -71,8 +73,13 @@ class Predictor:
         by_word = {word(str(option)) or str(option): option for option in options}
         scores = self._scores(name, list(by_word))
         if not scores:
-            return by_word.get(self._namesake(name) or "", options[0])
+            return by_word.get(self._namesake(name) or "", options[self._toss(name, len(options))])
         return by_word[max(scores, key=lambda each: scores[each])]  # the first of equals
+
+    def _toss(self, name: str, sides: int) -> int:
+        """Return a side of a die that depends on the observation and the output alone."""
+        seen = f"{name} {sorted(self._seen.items())}".encode("utf-8", "replace")
+        return int.from_bytes(hashlib.blake2b(seen, digest_size=8).digest(), "big") % max(sides, 1)
 
     def _text(self, name: str) -> str:
         known = [value for tally in self._notes.tallies.values() if tally.of == name for value, _ in tally.counts]
@@ -91,7 +98,9 @@ class Predictor:
             seen = [value for tally in self._notes.tallies.values() if tally.of == name for value, _ in tally.counts]
             known = {value: value for value in seen} or {"unknown": "unknown"}
         scores = self._scores(name, list(known))
-        order = sorted(known, key=lambda each: -scores.get(each, 0.0))
+        first = 0 if scores else self._toss(name, len(known))
+        turned = [*list(known)[first:], *list(known)[:first]]
+        order = sorted(turned, key=lambda each: -scores.get(each, 0.0))
         return [known[each] for each in order[: max(size, 1)]]
 
     def _scores(self, name: str, options: Sequence[str]) -> dict[str, float]:

@@ -65,6 +65,8 @@ def get_metric(name: MetricLike, field: str | None = None) -> Metric:
     if kind in _PLAIN and level is None:
         return _PLAIN[kind]()
     if field is None:
+        if kind not in {"acc", "pinball"} | _OF_FIELD.keys() | _OF_TWO.keys():
+            raise ConfigurationError(f"unknown metric {name!r}; there are {', '.join(METRIC_NAMES)}")
         raise ConfigurationError(f"metric {name!r} needs an output to look at: write {name}[FIELD]")
     try:
         if kind == "acc" and level is not None:

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Union
 
+from rnnprog.collector import no_collection
 from rnnprog.errors import TraceError
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec, read_exam
+from rnnprog.folder import put_file
 from rnnprog.metrics import default_metric
 from rnnprog.report.columns import columns_of
 from rnnprog.report.latent import find_latent, latent_section, read_latent
 from rnnprog.report.page import bare_page, render
 from rnnprog.report.prompts import Prompts, read_prompts
-from rnnprog.report.quiet import no_collection
 from rnnprog.trace import Result, Trace
 from rnnprog.trace_io import read_traces
 
@@ -36,6 +37,7 @@ def build(source: Source, out: str | Path) -> Path:
 
     Raises:
         TraceError: the path holds neither a result nor a trace, or there is no recorded step.
+        StorageError: the page cannot be written.
 
     Example:
         >>> import tempfile
@@ -49,7 +51,7 @@ def build(source: Source, out: str | Path) -> Path:
         found = None if folder is None else find_latent(folder)
         latent = "" if found is None else latent_section(read_latent(found))
         if found is not None and not isinstance(source, ExamResult) and _only_latent(Path(source), found):
-            return _put(Path(out), [bare_page("Latent memory", latent)])
+            return put_file(out, [bare_page("Latent memory", latent)], errors="replace")
         exam = source if isinstance(source, ExamResult) else load(source)
         return _write(exam, folder, Path(out), latent)
 
@@ -63,16 +65,7 @@ def _write(exam: ExamResult, folder: Path | None, out: Path, latent: str = "") -
         raise TraceError("nothing to show: the result holds no recorded step")
     prompts = _prompts(exam, folder)
     columns = columns_of(exam, {key: frozenset(found) for key, found in prompts.items()})
-    return _put(out, render(exam, columns, prompts, latent))
-
-
-def _put(out: Path, pieces: Iterable[str]) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    with partial.open("w", encoding="utf-8", errors="replace") as file:
-        file.writelines(pieces)
-    partial.replace(out)
-    return out
+    return put_file(out, render(exam, columns, prompts, latent), errors="replace")
 
 
 def build_walk(

@@ -49,10 +49,9 @@ def failures(traces: Iterable[Trace]) -> tuple[FailureCount, ...]:
     times: dict[str, int] = {}
     for trace in traces:
         for record in trace.records:
-            for failure in (record.failure, *(update.failure for update in record.updates)):
-                if failure is not None:
-                    first.setdefault(failure.phase, (record.id, " ".join(failure.error.split())[:_SHOWN]))
-                    times[failure.phase] = times.get(failure.phase, 0) + 1
+            for failure in record.failures:
+                first.setdefault(failure.phase, (record.id, " ".join(failure.error.split())[:_SHOWN]))
+                times[failure.phase] = times.get(failure.phase, 0) + 1
     return tuple(FailureCount(phase, times[phase], *found) for phase, found in first.items())
 
 

@@ -105,10 +105,11 @@ def _floor_lines(axes: Axes, rows: list[ArmRow], scale: int) -> None:
     floors = sorted(
         (scale * row.score.value, row.label) for row in rows if row.role == "floor" and row.score.value is not None
     )
+    for value, _ in floors:
+        axes.axhline(value, color="#8b929c", linestyle=":", linewidth=1, zorder=0)
     low, high = axes.get_ylim()
     least = low
     for value, label in floors:
-        axes.axhline(value, color="#8b929c", linestyle=":", linewidth=1)
         at = max(value, least)
         place = {"xycoords": ("axes fraction", "data"), "va": "center", "color": "#666", "fontsize": 8}
         axes.annotate(label, (1.01, at), annotation_clip=False, **place)
@@ -145,6 +146,8 @@ def _cost(axes: Axes, exam: ExamResult, rows: list[ArmRow]) -> bool:
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter("")
     axes.margins(x=0.15, y=0.1)
+    if points:
+        _floor_lines(axes, rows, scale)
     axes.set_xlabel("tokens per step")
     axes.set_ylabel(_score_name(exam))
     return bool(points)

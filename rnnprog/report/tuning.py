@@ -19,7 +19,7 @@ from rnnprog.report.tuning_words import best_program, held_out, lineage, trial_n
 
 __all__ = ["build_tuning", "render_tuning"]
 
-FORMAT = 1
+FORMAT = 2
 COMPARED = "compared.json"
 
 
@@ -77,10 +77,9 @@ def render_tuning(record: Mapping[str, Any], compared: Mapping[str, Any] | None 
 
 def _headline(record: Mapping[str, Any]) -> str:
     trials = record["trials"]
-    done = [t for t in trials if t["state"] == "complete"]
-    pruned = [t for t in done if t["pruned_after"] is not None]
+    tally = record["tally"]
     best = trial_numbered(record, record["best"])
-    start = next((t for t in done if t["number"] == 0), None)
+    start = next((t for t in trials if t["number"] == 0 and t["state"] == "complete"), None)
     said = "No candidate was seen to the end."
     if best:
         metric = html.escape(record["objective"]["metric"])
@@ -89,12 +88,11 @@ def _headline(record: Mapping[str, Any]) -> str:
             said += f", the student as it was: {start['measures']['score']:.4g}"
         said += "."
     calls = sum(row["calls"] for row in record["spent"].values())
-    failed = sum(bool(t["error"]) for t in trials)
-    broken = sum(t["state"] == "fail" and not t["error"] for t in trials)
-    taken_up = f", {broken} broken off and taken up again" if broken else ""
+    again = f" ({tally['continued']} of them after a second chance)" if tally["continued"] else ""
+    taken_up = f"; {tally['broken']} trials were broken off and taken up again" if tally["broken"] else ""
     note = (
-        f"{len(trials)} trials: {len(done) - len(pruned)} seen to the end, {len(pruned)} ended early, "
-        f"{failed} failed{taken_up}; {calls:,} model calls. "
+        f"{tally['tried']} candidates: {tally['seen']} seen to the end{again}, {tally['ended']} ended early, "
+        f"{tally['failed']} failed{taken_up}; {calls:,} model calls. "
         "These scores chose the winner and flatter it; what it is worth shows on sequences held out."
     )
     return f'<section class="verdict"><p class="headline">{said}</p><p class="note">{note}</p></section>'

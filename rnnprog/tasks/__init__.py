@@ -4,7 +4,7 @@ from rnnprog.tasks.base import Splits, TaskData, make_task
 from rnnprog.tasks.ddxplus import ddxplus
 from rnnprog.tasks.locomo import locomo
 from rnnprog.tasks.mimic_iv import mimic_iv
-from rnnprog.tasks.own import Reading, from_dataset, from_file
+from rnnprog.tasks.own import Reading, from_dataset, from_file, from_options
 from rnnprog.tasks.regimes import regimes
 from rnnprog.tasks.registry import load_task, register_task, task_names
 from rnnprog.tasks.sp500 import sp500
@@ -17,6 +17,7 @@ __all__ = [
     "ddxplus",
     "from_dataset",
     "from_file",
+    "from_options",
     "load_task",
     "locomo",
     "make_task",

@@ -44,7 +44,10 @@ def caster(annotation: Any, metadata: tuple[Any, ...] = ()) -> Callable[[Any], A
         if is_missing(value, numeric):
             if optional:
                 return None
-            raise MissingCell("is empty" if not isinstance(value, float) else "is NaN, not a number")
+            text = "nan" if isinstance(value, float) else str(value or "").strip().lower()
+            raise MissingCell(
+                "is NaN, not a number" if text == "nan" else "stands for no value" if text else "is empty"
+            )
         if labels:
             return _label(value, labels)
         if kinds == {str}:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rnnprog.tasks.readers import open_table
 from rnnprog.tasks.table import Row, Table
 from rnnprog.tasks.target import TargetLike, read_targets
 
-__all__ = ["Reading", "from_dataset", "from_file"]
+__all__ = ["Reading", "from_dataset", "from_file", "from_options"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Reading:
 
 
 DEFAULT_READING = Reading()
+_NAMED = ("target", "sequence_by", "order_by", "sort")
 
 
 def from_file(
@@ -87,6 +89,33 @@ def from_file(
     table = open_table(path, reading.encoding, reading.delimiter)
     name = reading.name or Path(path).name.partition(".")[0]
     return make_task(name, plan.task, assemble(table, plan), about=reading.about or Path(path).name)
+
+
+def from_options(
+    path: str | Path, signature: TaskLike, options: Mapping[str, Any], limit: int | None = None
+) -> TaskData:
+    """Do as :func:`from_file` with all arguments by name in one mapping, as flags and configuration files have them.
+
+    Args:
+        path: the file.
+        signature: the task.
+        options: ``target``, ``sequence_by``, ``order_by``, ``sort``, and settings of :class:`Reading`.
+        limit: rows to read as steps.
+
+    Raises:
+        ConfigurationError: an option that a file does not have.
+        DataError: as ``from_file`` does.
+    """
+    reading = {each.name for each in fields(Reading)}
+    if unknown := sorted(set(options) - {*_NAMED, *reading}):
+        near = difflib.get_close_matches(unknown[0], [*_NAMED, *reading], n=1)
+        guess = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigurationError(
+            f"a file has no option {unknown[0]!r}{guess}; it has {', '.join([*_NAMED, *sorted(reading)])}"
+        )
+    named = {name: value for name, value in options.items() if name in _NAMED}
+    how = Reading(**{name: value for name, value in options.items() if name in reading})
+    return from_file(path, signature, limit=limit, reading=how, **named)
 
 
 def from_dataset(

@@ -76,7 +76,7 @@ class Table:
             near = difflib.get_close_matches(column, self.columns, n=1)
             guess = f" (did you mean {near[0]!r}?)" if near else ""
             raise DataError(
-                f"{self.source}: no column {column!r}{guess}, needed for {what_for}; it has {list(self.columns)}. "
+                f"{self.source}: no column {column!r}{guess}, needed for {what_for}; it has {list(self.columns)}; "
                 f"{way_out}"
             )
         if self.columns.count(column) > 1:

@@ -153,12 +153,78 @@ def test_run_keeps_prompts_beside_the_trace(tmp_path: Path) -> None:
         (["compare", "regimes", "--config", "nowhere.toml"], "no configuration file"),
         (["sweep", "regimes", "--memory-budget", "128,many"], "is not a list"),
         (["sweep", "regimes", "--memory-budget", "5"], "too small"),
+        (["sweep", "regimes", "--memory-budget", "64,128,64"], "64 stands there twice"),
+        (["sweep", "regimes", "--memory-budget", ","], "at least one budget"),
         (["report", "nowhere"], "no result at"),
+        (["show", "nowhere"], "no trace file at 'nowhere'; give the trace.jsonl"),
+        (["run", "regimes", "--cell", "nope"], r"no cell is called 'nope'\. There are ace_full"),
     ],
 )
 def test_what_cannot_work_says_why(args: list[str], said: str) -> None:
     with pytest.raises(Exception, match=said):
         CliRunner().invoke(app, args, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cels = ['zero_shot']", r"no setting is called 'cels' \(did you mean 'cells'\?\); there are .*warm_start"),
+        ("[[arms]]\ncell = 'zero_shot'\nbudget = 3", "no setting is called 'budget'; there are label, cell, settings"),
+        (
+            "[judge]\nkindd = 'match'\nlm = 'embedded'",
+            r"no setting 'kindd' \(did you mean 'kind'\?\); it has kind, lm,",
+        ),
+        ("[judge]\nlm = 'embedded'", "which kind is missing"),
+    ],
+)
+def test_a_name_that_a_file_may_not_have_is_told_with_those_it_may(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "exam.toml").write_text(f"task = 'regimes'\n{text}\n")
+    with pytest.raises(ConfigurationError, match=said):
+        call("compare", "--config", str(tmp_path / "exam.toml"))
+    with pytest.raises(ConfigurationError, match=r"no configuration file at .*; there are .*exam\.toml; write one"):
+        call("compare", "--config", str(tmp_path / "exma.toml"))
+
+
+def test_a_folder_of_another_exam_is_refused_before_anything_else_is_told(tmp_path: Path) -> None:
+    args = ["compare", "regimes", "--cells", "zero_shot", *SMALL, "--out", str(tmp_path)]
+    call(*args)
+    for more in ([], ["--estimate"]):
+        done = CliRunner().invoke(app, [*args, "--budget", "99", *more])
+        assert isinstance(done.exception, ConfigurationError)
+        assert "budget was 512, is 99" in str(done.exception)
+        assert done.output == ""
+
+
+def test_own_data_has_the_options_of_run_and_advises_flags(tmp_path: Path) -> None:
+    table = tmp_path / "sky.csv"
+    table.write_text("day,mm,sky\n" + "".join(f"{d},{'nan' if d == 3 else d},sun\n" for d in range(9)))
+    own = ["--target", "next:sky", "--cells", "zero_shot"]
+    ask = [
+        "compare",
+        str(table),
+        *own,
+        "--out",
+        str(tmp_path / "ask"),
+        "--signature",
+        "mm: float -> tomorrow: Literal['sun', 'rain']",
+    ]
+    with pytest.raises(Exception, match=r"'nan' is NaN, not a number.*add --option missing=skip"):
+        call(*ask)
+    assert told(*ask, "--option", "missing=skip")["complete"] is True
+    with pytest.raises(ConfigurationError, match=r"no option 'mising' \(did you mean 'missing'\?\)"):
+        call(*ask, "--option", "mising=skip")
+    other = [
+        "compare",
+        str(table),
+        *own,
+        "--out",
+        str(tmp_path / "other"),
+        "--signature",
+        "rain: float -> tomorrow: Literal['sun', 'rain']",
+    ]
+    with pytest.raises(Exception, match=r"--option 'columns=\{\"rain\": \"its column\"\}'"):
+        call(*other)
+    assert told(*other, "--option", 'columns={"rain": "day"}')["complete"] is True
 
 
 def test_any_river_estimator_takes_part_by_name(tmp_path: Path) -> None:

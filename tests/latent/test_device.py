@@ -16,6 +16,7 @@ from rnnprog.latent.conversations import Conversation
 from rnnprog.latent.evaluate import ExamOptions, ExamPaper, examine, references
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.spec import Form
+from rnnprog.latent.talks import final_banks
 from rnnprog.latent.testing import FORMS, NAMED, awakened, small
 from rnnprog.latent.train import Exercise, TrainConfig, train
 
@@ -91,3 +92,21 @@ def test_a_full_device_halves_the_validation(
     with pytest.warns(RuntimeWarning, match="validation questions"):
         tight = train(two, exercise, config, validation=exercise)
     assert tight.best == pytest.approx(calm.best, rel=1e-4)
+
+
+def test_a_full_device_halves_the_writing_of_final_banks(
+    backbone: Backbone, exercise: Exercise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = LatentModel(backbone, small("M.6", "repaired"))
+    calm, write = final_banks(model, exercise.talks), model.write
+
+    def tight(bank: Bank, *rest: Any) -> Bank:
+        if bank.users > 4:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return write(bank, *rest)
+
+    monkeypatch.setattr(model, "write", tight)
+    with pytest.warns(RuntimeWarning, match="batch is now 4 conversations"):
+        small_parts = final_banks(model, exercise.talks)
+    torch.testing.assert_close(small_parts.rows, calm.rows)
+    assert torch.equal(small_parts.turns, calm.turns)

@@ -111,7 +111,10 @@ def test_commands_train_resume_and_evaluate(tmp_path: Path, monkeypatch: pytest.
     assert adapter.exists()
     got = RUN.invoke(app, ["evaluate", "--adapter", str(adapter), "--out", str(tmp_path / "exam")])
     assert got.exit_code == 0, got.output
-    assert "M.6 (repaired), 12 rows:" in got.output
+    said = " ".join(got.output.split())
+    assert "M.6 (repaired), 12 rows:" in said
+    assert "published rate" in said
+    assert "net benefit" in said
     assert (tmp_path / "exam" / "forgetting.png").exists()
     assert adapter.with_suffix(".exam.json").exists()
 
@@ -121,6 +124,13 @@ def test_commands_train_resume_and_evaluate(tmp_path: Path, monkeypatch: pytest.
     [
         (["train", "--set", "steps"], "write key=value"),
         (["train", "--set", "stepz=3"], "no such setting"),
+        (["train", "--set", "steps=many"], "steps takes a value like 3"),
+        (["train", "--set", "rate=fast"], "rate takes a value like 3.0"),
+        (["train", "--set", "steps=0"], "steps=0: must be at least 1"),
+        (["train", "--backbone", "nowhere/at/all"], "no checkpoint that transformers loads"),
+        (["train", "--backbone", "x", "--device", "gpu"], "choose cpu, cuda or cuda:0"),
+        (["table", "--methods", "M.9"], "no method 'M.9'"),
+        (["table", "--seeds", "0"], "name at least one seed"),
         (["evaluate", "--adapter", "nowhere.safetensors", "--data", "nowhere.json"], "not shipped"),
     ],
 )
@@ -166,6 +176,26 @@ def test_the_engine_takes_the_question_out_of_a_chat_layout(engine: LatentEngine
     )
     assert engine.question_in(text) == "what pet?"
     assert engine.question_in("just this") == "just this"
+
+
+@pytest.mark.parametrize("adapter", [dspy.ChatAdapter(use_json_adapter_fallback=False), dspy.JSONAdapter()])
+def test_the_engine_fills_every_output_of_a_larger_program(engine: LatentEngine, adapter: dspy.Adapter) -> None:
+    class Chain(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ask = dspy.ChainOfThought("question -> pet")
+            self.check = dspy.Predict("question, pet -> verdict, why")
+
+        def forward(self, question: str) -> dspy.Prediction:
+            return self.check(question=question, pet=self.ask(question=question).pet)
+
+    engine.memory.model.backbone.generate = lambda conditioned, tokens: ["dog"]
+    try:
+        with dspy.context(lm=dspy.LM("latent/memory", engine=engine, cache=False), adapter=adapter):
+            got = Chain()("what pet does ana have ?")
+    finally:
+        del engine.memory.model.backbone.generate
+    assert (got.verdict, got.why) == ("dog", "dog")
 
 
 def test_the_engine_refuses_an_empty_request(engine: LatentEngine) -> None:

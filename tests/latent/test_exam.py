@@ -12,14 +12,14 @@ import torch
 from rnnprog.latent.backbone import Backbone, Prompts
 from rnnprog.latent.conversations import Conversation
 from rnnprog.latent.errors import EmptyConversationError, LatentError
-from rnnprog.latent.evaluate import ExamOptions, ExamPaper, examine, final_banks, foreign, references
+from rnnprog.latent.evaluate import ExamOptions, ExamPaper, examine, foreign, references
 from rnnprog.latent.examination import Examination
 from rnnprog.latent.laboratory import Laboratory
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.plot import forgetting, save
 from rnnprog.latent.spec import method
 from rnnprog.latent.synthetic import World
-from rnnprog.latent.talks import encode_talks, pack
+from rnnprog.latent.talks import encode_talks, final_banks, pack
 from rnnprog.latent.testing import awakened, small
 
 OPTIONS = ExamOptions(max_new_tokens=3, last=3)

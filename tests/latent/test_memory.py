@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rnnprog.latent.backbone import Backbone
+from rnnprog.latent.bank import Bank
 from rnnprog.latent.checkpoint import read_tensors, save_adapter, write_tensors
 from rnnprog.latent.conversations import Turn
 from rnnprog.latent.errors import (
@@ -91,6 +94,18 @@ def test_many_users_together_equal_each_alone(backbone: Backbone, name: str) -> 
     assert answers == [together.answer(QUESTION, user=user) for user in said]
 
 
+def test_a_write_touches_only_its_own_users(backbone: Backbone) -> None:
+    """Not even a copy is made of the others, so a write costs the same however many users there are."""
+    mem = memory(backbone)
+    mem.write_all({"a": SAID, "b": SAID[:1], "c": SAID[1:]})
+    before = {user: mem._banks[user] for user in mem.users}
+    mem.write(SAID[0], user="b")
+    assert [mem._banks[user] is before[user] for user in "abc"] == [True, False, True]
+    single = mem.model.empty(1).nbytes
+    assert mem._banks["a"].rows.untyped_storage().nbytes() == single
+    assert mem.nbytes == 3 * single
+
+
 def test_writing_in_pieces_equals_writing_at_once(backbone: Backbone) -> None:
     whole, pieces = memory(backbone), memory(backbone)
     whole.write(SAID)
@@ -131,6 +146,8 @@ def test_errors_lose_no_bank(backbone: Backbone, monkeypatch: pytest.MonkeyPatch
         mem.write(["ana: it rains again", " ".join(["dog"] * 30)])
     with pytest.raises(EmptyConversationError, match="without words"):
         mem.write(["ana: it rains again", "  "])
+    with pytest.raises(EmptyConversationError, match="without words"):
+        mem.write(Turn("ana", " "))
     with pytest.raises(EmptyConversationError, match="no turns"):
         mem.write([])
     with pytest.raises(EmptyConversationError, match="no users"):
@@ -159,6 +176,56 @@ def test_capacity_below_one_turn(backbone: Backbone) -> None:
     assert mem.users == ()
     with pytest.raises(CapacityError, match="top_k"):
         method("M.6", rows=4, top_k=8)
+
+
+@pytest.mark.parametrize("said", [5, None, [None], ["ana: hello", 3.5], {"ana": "hello"}])
+def test_a_turn_that_is_no_text_is_refused(backbone: Backbone, said: Any) -> None:
+    mem = memory(backbone)
+    with pytest.raises(LatentError, match="no text"):
+        mem.write(said)
+    assert mem.users == ()
+
+
+def test_a_single_text_is_one_turn_and_not_its_letters(backbone: Backbone) -> None:
+    mem = memory(backbone)
+    mem.write_all({"a": "ana: i have a dog", "b": Turn("ben", "hello"), "c": ("ana: hello", "ben: hello")})
+    assert [mem.turns(user) for user in "abc"] == [1, 1, 2]
+
+
+def test_an_explicit_bank_that_does_not_fit_is_refused(backbone: Backbone) -> None:
+    mem = memory(backbone)
+    mem.write(SAID)
+    good = mem.bank()
+    assert mem.answers_from(good, [QUESTION]) == [mem.answer(QUESTION)]
+    broken = good.rows.clone()
+    broken[0, 3, 1] = float("nan")
+    with pytest.raises(BankError, match="NaN"):
+        mem.answers_from(replace(good, rows=broken), [QUESTION])
+    with pytest.raises(BankError, match="1 memories for 2 questions"):
+        mem.answers_from(good, [QUESTION, QUESTION])
+    narrow = replace(good, rows=good.rows[..., :-1])
+    short = replace(good, rows=good.rows[:, :-1], filled=good.filled[:, :-1])
+    for bank in (narrow, short):
+        with pytest.raises(BankError, match="bank rows are"):
+            mem.answers_from(bank, [QUESTION])
+    with pytest.raises(EmptyConversationError, match="question is empty"):
+        mem.answers_from(good, [5])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("rows", [0, -1, 2.5])
+def test_an_impossible_capacity_is_refused(backbone: Backbone, rows: Any) -> None:
+    with pytest.raises(CapacityError, match="whole number of rows"):
+        LatentMemory.around(backbone, "M.3", capacity=rows)
+
+
+def test_a_folder_is_no_bank_and_a_bank_is_no_adapter(backbone: Backbone, tmp_path: Path) -> None:
+    mem = memory(backbone)
+    with pytest.raises(LatentError, match="no file"):
+        mem.load(tmp_path)
+    mem.write(SAID)
+    mem.save(tmp_path / "bank.safetensors")
+    with pytest.raises(LatentError, match="holds banks, not an adapter"):
+        LatentMemory.trained(backbone, tmp_path / "bank.safetensors")
 
 
 @pytest.mark.parametrize("text", ["", "   "])
@@ -246,6 +313,33 @@ def test_out_of_device_memory_halves_the_batch_and_says_so(world: World, monkeyp
     assert torch.equal(mem.bank("0").rows, before)
 
 
+def test_a_full_device_halves_the_users_of_a_write_and_loses_no_bank(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {name: SAID[: 1 + place % 3] for place, name in enumerate("abcdefg")}
+    calm, tight = memory(backbone), memory(backbone)
+    calm.write_all(said)
+    tight.write(SAID[0], user="a")
+    tight.reset("a")
+    real: Callable[..., Bank] = tight.model.write
+
+    def write(bank: Bank, *rest: Any) -> Bank:
+        if bank.users > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return real(bank, *rest)
+
+    monkeypatch.setattr(tight.model, "write", write)
+    with pytest.warns(RuntimeWarning, match="batch is now 1 users"):
+        tight.write_all(said)
+    for user in said:
+        torch.testing.assert_close(tight.bank(user).rows, calm.bank(user).rows, atol=1e-5, rtol=1e-4)
+    before = tight.bank("a").rows
+    monkeypatch.setattr(tight.model, "write", lambda *_: write(tight.model.empty(3)))
+    with pytest.warns(RuntimeWarning), pytest.raises(DeviceMemoryError, match="batch of one"):
+        tight.write_all(said)
+    assert torch.equal(tight.bank("a").rows, before)
+
+
 def test_capacity_and_decay_are_arguments(backbone: Backbone) -> None:
     mem = LatentMemory.around(backbone, "M.4", capacity=7, decay=0.5)
     assert mem.bank().rows.shape == (1, 7, 7)
@@ -259,6 +353,17 @@ def test_capacity_and_decay_are_arguments(backbone: Backbone) -> None:
     torch.testing.assert_close(slow.bank().rows - mem.bank().rows, 0.5 * first)
     with pytest.raises(LatentError, match="part of a MethodSpec"):
         LatentMemory.around(backbone, small("M.3"), capacity=9)
+
+
+def test_a_file_whose_users_and_banks_differ_is_refused(backbone: Backbone, tmp_path: Path) -> None:
+    path, mem = tmp_path / "bank.safetensors", memory(backbone)
+    mem.write_all({"a": SAID, "b": SAID})
+    mem.save(path)
+    tensors, about = read_tensors(path)
+    write_tensors(path, tensors, {**about, "users": ["a"]})
+    with pytest.raises(BankError, match="1 users and holds 2 banks"):
+        mem.load(path)
+    assert mem.users == ("a", "b")
 
 
 def test_reset_of_an_unknown_user_is_named(backbone: Backbone) -> None:

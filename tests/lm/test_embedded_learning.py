@@ -98,7 +98,9 @@ def test_orders_to_the_predictor_change_its_answers(walk: Callable[..., Any]) ->
     ignore = walk(TASK, steps, predictor_order="Ignore the notes.")
     assert accuracy(errors, steps, 62, 85) > accuracy(plain, steps, 62, 85)
     assert accuracy(errors, steps, 30, 60) < accuracy(plain, steps, 30, 60)
-    assert ignore.answers == [{"tomorrow": "sun"}] * len(steps)
+    guesses = {str(seen): answer for (seen, _), answer in zip(steps, ignore.answers, strict=True)}
+    assert [guesses[str(seen)] for seen, _ in steps] == ignore.answers, "the same day, the same guess"
+    assert abs(accuracy(ignore, steps, 0) - 0.5) < 0.15, "the rate of chance"
 
 
 def test_a_reflection_that_doubts_the_notes_makes_the_rewrite_forget_what_failed(walk: Callable[..., Any]) -> None:

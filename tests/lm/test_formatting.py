@@ -68,6 +68,30 @@ def test_every_prompt_is_what_dspy_makes_of_it(kind: Any, signature: Any, data: 
     assert rendered(thrifty_adapter(plain), signature, inputs, demos) == rendered(plain, signature, inputs, demos)
 
 
+BLANKS = st.text(alphabet=" \n\tx\0[]#{}%", max_size=6)
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+@pytest.mark.parametrize("last", [True, False])
+@settings(max_examples=60, deadline=None)
+@given(values=st.tuples(BLANKS, BLANKS), prefix=BLANKS, suffix=BLANKS)
+def test_blanks_at_the_ends_and_odd_marks_in_values_change_nothing(
+    kind: Any, last: bool, values: tuple[str, str], prefix: str, suffix: str
+) -> None:
+    signature: Any = dspy.Signature("sky, wind -> tomorrow")
+    plain = kind()
+    frugal = thrifty_adapter(plain)
+    for inputs in (
+        dict(zip(("sky", "wind"), values, strict=True)),
+        {"wind": values[1], "sky": values[0]},
+        {"sky": "\0wind\0"},
+    ):
+        asked = {"prefix": prefix, "suffix": suffix, "main_request": last}
+        expected = plain.format_user_message_content(signature, inputs, **asked)
+        for _ in range(2):  # made, then kept
+            assert frugal.format_user_message_content(signature, inputs, **asked) == expected
+
+
 def test_texts_and_inputs_stay_plain() -> None:
     seen: list[Any] = []
 

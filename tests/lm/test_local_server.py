@@ -140,8 +140,8 @@ def test_refused_credentials_end_the_walk_at_once_and_keep_it(server: Server, st
 
 def test_a_server_that_is_not_there_is_given_up_on(server: Server) -> None:
     lm = server.lm(api_base="http://127.0.0.1:9/v1", num_retries=0)
-    made = program(lm, failures=rnnprog.FailurePolicy(give_up_after=2))
-    with pytest.raises(rnnprog.LMUnavailableError, match="2 steps in a row failed"):
+    made = program(lm, failures=rnnprog.FailurePolicy(patience=2))
+    with pytest.raises(rnnprog.LMUnavailableError, match="no reply for 2 steps in a row"):
         made(steps=STEPS)
 
 

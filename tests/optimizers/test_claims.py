@@ -53,7 +53,7 @@ def test_one_at_a_time_walks_what_several_have_drawn(monkeypatch: pytest.MonkeyP
                 trial.set_user_attr(WORKER, worker.id)
                 time.sleep(chance.random() * 0.01)
                 trial.set_user_attr(DRAWN, "the same")
-                Claims(Board(study, worker)).settle(trial, "the same")
+                Claims(Board(study, worker)).settle(trial, "the same", study.get_trials())
                 walking[0] += 1  # noqa: B023
                 most[0] = max(most[0], walking[0])  # noqa: B023
                 time.sleep(0.005)
@@ -78,7 +78,7 @@ def test_another_candidate_is_not_waited_for() -> None:
         other.set_user_attr(DRAWN, "another")
         for trial in (other, mine):
             trial.set_user_attr(WORKER, worker.id)
-        assert not Claims(Board(study, worker)).settle(mine, "the same")
+        assert not Claims(Board(study, worker)).settle(mine, "the same", study.get_trials())
 
 
 def test_waiting_ends_where_patience_does() -> None:
@@ -93,7 +93,7 @@ def test_waiting_ends_where_patience_does() -> None:
             trial.set_user_attr(WORKER, worker.id)
             trial.set_user_attr(DRAWN, "the same")
         with pytest.raises(TimeoutError, match="the budget"):
-            Claims(Board(study, worker), enough).settle(mine, "the same")
+            Claims(Board(study, worker), enough).settle(mine, "the same", study.get_trials())
 
 
 def test_a_search_that_broke_off_in_this_process_is_waited_for_by_nobody() -> None:
@@ -107,7 +107,7 @@ def test_a_search_that_broke_off_in_this_process_is_waited_for_by_nobody() -> No
     assert not second.lives(first.id)
     with second.working():
         mine = study.ask()
-        assert not Claims(Board(study, second)).settle(mine, "the same")
+        assert not Claims(Board(study, second)).settle(mine, "the same", study.get_trials())
     assert left.number == study.get_trials(states=(TrialState.RUNNING,))[0].number
 
 

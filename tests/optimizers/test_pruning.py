@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.optimizers.futility import Statistic, look_bounds, rank_bounds, signed_rank_z
 from rnnprog.optimizers.pruning import (
     PRUNED_AFTER,
     HalvingPruner,
     PairedPruner,
-    look_bounds,
     make_pruner,
     second_chance,
 )
-
-EQUAL = (0.4, 0.8)
 
 
 def test_look_bounds_hold_the_error_of_correlated_looks() -> None:
@@ -52,49 +52,103 @@ def prunes(
     return None
 
 
-@functools.lru_cache
-def ended(effect: float, runs: int = 300, n: int = 24) -> tuple[float, float]:
-    """Return how often a candidate with this effect is ended, and the mean number of sequences it sees.
-
-    Sequences differ far more in difficulty than candidates do; differences have a standard deviation of one tenth.
-    """
-    random = np.random.default_rng(round(10 * effect) + 100)
-    pruner = PairedPruner(n)
-    seen = []
-    for _ in range(runs):
-        best = random.uniform(0.0, 1.0, size=n)
-        poorer = [best + random.normal(-0.1, 0.1, size=n) for _ in range(2)]
-        mine = best + random.normal(0.1 * effect, 0.1, size=n)
-        seen.append(prunes(pruner, best, mine, random.permutation(n), poorer) or n)
-    return float(np.mean(np.array(seen) < n)), float(np.mean(seen))
-
-
-def test_a_candidate_worth_finding_is_ended_at_the_stated_rate_at_most() -> None:
-    pruner = PairedPruner(24)
-    rate, _ = ended(pruner.effect)
-    assert rate <= stats.binom.ppf(0.999, 300, pruner.error) / 300
-    assert ended(2 * pruner.effect)[0] <= 0.02
-
-
-def test_candidates_as_good_or_worse_are_ended_as_documented() -> None:
-    equal, equal_seen = ended(0.0)
-    worse, worse_seen = ended(-PairedPruner(24).effect)
-    assert EQUAL[0] < equal < EQUAL[1]
-    assert equal_seen < 20
-    assert worse > 0.98
-    assert worse_seen < 9
+RUNS = 4000
+SPREADS: dict[str, Any] = {
+    "normal": lambda random, size: random.normal(size=size),
+    "heavy tails": lambda random, size: random.standard_t(3, size=size) / math.sqrt(3),
+    "shares": lambda random, size: (
+        (random.binomial(5, 0.6, size=size) - random.binomial(5, 0.6, size=size)) / 5 / math.sqrt(0.096)
+    ),
+    "points": lambda random, size: random.choice([1.0, -1.0, 0.0], p=[0.3414, 0.0586, 0.6], size=size) / 0.5657 - 0.5,
+    "few gain": lambda random, size: ((random.random(size) < 0.2) - 0.2) / 0.4,
+    "few lose": lambda random, size: (0.2 - (random.random(size) < 0.2)) / 0.4,
+}
+"""Differences with mean 0 (points: at a candidate better by half a standard deviation) and standard deviation 1."""
+WRONGLY_ENDED = {
+    "mean": {"normal": 0.1, "heavy tails": 0.1, "shares": 0.1, "points": 0.12, "few gain": 0.1, "few lose": 0.12},
+    "signed-rank": {
+        "normal": 0.1,
+        "heavy tails": 0.1,
+        "shares": 0.1,
+        "points": 0.2,
+        "few gain": 0.39,
+        "few lose": 0.1,
+    },
+}
+"""At most, with 8 sequences and with 24: the table in PairedPruner."""
 
 
-def test_the_stated_rate_holds_for_coarse_scores() -> None:
-    """Shares of right steps: most differences are nought, the rest are whole steps."""
-    random = np.random.default_rng(5)
-    pruner, lost = PairedPruner(24), 0
-    for _ in range(300):
-        best = random.binomial(5, 0.6, size=24) / 5
-        poorer = [best - random.binomial(5, 0.06, size=24) / 5 for _ in range(2)]
-        mine = best + random.binomial(5, 0.06, size=24) / 5  # better by 0.56 standard deviations
-        lost += prunes(pruner, best, mine, random.permutation(24), poorer) is not None
-    assert lost / 300 <= pruner.error + 0.03
+@functools.cache
+def ended(statistic: Statistic, spread: str, effect: float, n: int) -> tuple[float, float]:
+    """Return how often candidates with this effect are ended, and the mean number of sequences they see."""
+    random = np.random.default_rng(7)
+    pruner = PairedPruner(n, statistic=statistic)
+    draw = SPREADS[spread]
+    mine = draw(random, (RUNS, n)) + effect
+    usual = (draw(random, (RUNS, n)).var(axis=1, ddof=1) + draw(random, (RUNS, n)).var(axis=1, ddof=1)) / 2
+    seen = np.full(RUNS, n)
+    for look in reversed(pruner.looks):
+        seen[pruner.hopeless(mine[:, :look], usual)] = look
+    return float(np.mean(seen < n)), float(np.mean(seen))
+
+
+@pytest.mark.parametrize("n", [8, 24])
+@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize("statistic", ["mean", "signed-rank"])
+def test_a_candidate_worth_finding_is_ended_at_the_stated_rate_at_most(
+    statistic: Statistic, spread: str, n: int
+) -> None:
+    stated = WRONGLY_ENDED[statistic][spread]
+    assert ended(statistic, spread, 0.5, n)[0] <= stats.binom.ppf(0.999, RUNS, stated) / RUNS
+    if spread == "normal":
+        assert ended(statistic, spread, 1.0, n)[0] <= 0.03
+
+
+@pytest.mark.parametrize("statistic", ["mean", "signed-rank"])
+def test_equal_and_worse_candidates_are_ended_as_documented(statistic: Statistic) -> None:
+    equal, worse, sees = {"mean": (0.71, 0.99, 5.8), "signed-rank": (0.67, 0.99, 8.1)}[statistic]
+    assert ended(statistic, "normal", 0.0, 24)[0] == pytest.approx(equal, abs=0.03)
+    rate, seen = ended(statistic, "normal", -0.5, 24)
+    assert rate > worse
+    assert seen == pytest.approx(sees, abs=0.3)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "signed-rank"])
+def test_a_study_ends_the_candidates_that_the_test_ends(statistic: Statistic) -> None:
+    """From the trials of a study, in a random order of sequences, whose difficulty hides what candidates differ by."""
+    random = np.random.default_rng(100)
+    pruner = PairedPruner(12, statistic=statistic)
+    lost = 0
+    for _ in range(40):
+        best = random.uniform(0.0, 1.0, size=12)
+        poorer = [best + random.normal(-0.1, 0.1, size=12) for _ in range(2)]
+        mine, order = best + random.normal(0.0, 0.1, size=12), random.permutation(12)
+        usual = float(np.mean([np.var(scores - best, ddof=1) for scores in poorer]))
+        expected = next((n for n in pruner.looks if pruner.hopeless((mine - best)[np.sort(order[:n])], usual)), None)
+        assert prunes(pruner, best, mine, order, poorer) == expected
+        lost += expected is not None
+    assert 5 < lost < 35
+
+
+def test_bounds_on_ranks_hold_the_error_over_all_looks_with_few_sequences() -> None:
+    looks = tuple(range(3, 8))
+    bounds = rank_bounds(0.1, looks, 8)
+    drawn = np.random.default_rng(2).laplace(size=(20_000, 7))
+    crossed = np.zeros(len(drawn), dtype=bool)
+    for n, bound in zip(looks, bounds, strict=True):
+        crossed |= signed_rank_z(drawn[:, :n], 0.0, 1.0) <= -bound + 1e-9
+    spent = 0.1 * math.log1p((math.e - 1) * 7 / 8)
+    assert spent - 0.012 < crossed.mean() < spent + 0.006  # coarse looks cannot spend all
+
+
+@given(st.lists(st.sampled_from([-0.4, -0.2, 0.0, 0.1, 0.3, 0.6]), min_size=2, max_size=30))
+def test_ties_and_zeros_are_those_of_scipy(found: list[float]) -> None:
+    """In tenths, where no rounding breaks a tie; scipy drops what is nought."""
+    tenths = np.round(np.array(found) * 10 - 1)
+    expected = 0.0
+    if np.any(tenths):
+        expected = stats.wilcoxon(tenths, alternative="less", method="asymptotic", correction=False).zstatistic
+    assert float(signed_rank_z(np.array(found), 0.1, 0.3)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_clearly_worse_candidate_is_ended_early_and_one_ahead_never() -> None:
@@ -143,14 +197,18 @@ def test_halving_lets_one_in_eta_go_on() -> None:
     assert ended == {0.1: True, 0.6: True, 0.9: False}
 
 
-@pytest.mark.parametrize("wrong", [{"error": 0.0}, {"error": 1.5}, {"min_sequences": 1}, {"effect": 0.0}])
-def test_settings_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"error": 0.0}, {"error": 1.5}, {"min_sequences": 1}, {"effect": 0.0}, {"statistic": "sign"}]
+)
+def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        PairedPruner(20, **wrong)  # type: ignore[arg-type]
+        PairedPruner(20, **wrong)
 
 
 def test_too_few_sequences_leave_no_room_for_a_look() -> None:
     assert PairedPruner(3).looks == ()
+    assert PairedPruner(3, statistic="signed-rank").looks == ()
+    assert getattr(make_pruner("wilcoxon", 10), "statistic", "") == "signed-rank"
     with pytest.raises(ConfigurationError, match="no pruner is called"):
         make_pruner("median", 10)
 

@@ -21,6 +21,8 @@ from rnnprog.tasks.regimes import FIELDS, LABELS, best_accuracy, chance_accuracy
 from rnnprog.tasks.sp500 import TICKERS, how_to_get_river
 from rnnprog.trace import Sequence, Step
 
+NEEDS_311 = pytest.mark.skipif(sys.version_info < (3, 11), reason="NOT TESTED: river with the file of sp500 needs 3.11")
+
 
 def only(data: TaskData) -> tuple[Step, ...]:
     (sequence,) = data.sequences
@@ -32,7 +34,7 @@ def seattle() -> TaskData:
     return load_task("weather")
 
 
-@pytest.mark.parametrize("name", ["weather", "sp500", "regimes"])
+@pytest.mark.parametrize("name", ["weather", pytest.param("sp500", marks=NEEDS_311), "regimes"])
 def test_every_task_keeps_its_word(name: str) -> None:
     data = load_task(name)
     assert data.check() is data
@@ -113,6 +115,7 @@ def test_weather_refuses_other_options(options: dict[str, Any]) -> None:
         load_task("weather", **options)
 
 
+@NEEDS_311
 def test_sp500_predicts_the_next_row_of_the_portfolio() -> None:
     steps = only(load_task("sp500"))
     assert (len(steps), steps[0].time, steps[-1].time) == (1257, "2013-02-11", "2018-02-06")
@@ -124,6 +127,7 @@ def test_sp500_predicts_the_next_row_of_the_portfolio() -> None:
     np.testing.assert_allclose(portfolio[1:], after[:-1], atol=2e-6)
 
 
+@NEEDS_311
 def test_sp500_floors() -> None:
     """Over all 1,257 days, in percent squared."""
     steps = only(load_task("sp500"))
@@ -205,7 +209,9 @@ def test_a_name_is_registered_once() -> None:
         register_task("weather")(lambda: make_task("x", "a -> b", []))
 
 
-@pytest.mark.parametrize(("module", "load"), [("weather", load_weather), ("sp500", load_sp500)])
+@pytest.mark.parametrize(
+    ("module", "load"), [("weather", load_weather), pytest.param("sp500", load_sp500, marks=NEEDS_311)]
+)
 def test_a_missing_extra_says_what_to_install(module: str, load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[load.__module__], "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r'pip install .*"rnnprog\[data\]"'):

@@ -23,7 +23,7 @@ function drawCurves(box, curves, { yTitle, yText, tipText, floors = [], zero = f
   const high = Math.max(...flat((c) => [...c.y, ...c.hi]), ...floors.map((f) => f.score));
   const [bottom, top] = pad(zero ? 0 : low, high, share), last = Math.max(...shown.flatMap((c) => c.x));
   const longest = Math.max(...[...shown.map((c) => c.name), ...floors.map((f) => f.label)].map((name) => name.length));
-  const room = Math.min(7.2 * longest + 22, 0.36 * box.clientWidth), letters = Math.floor((room - 20) / 7);
+  const room = Math.min(7.9 * longest + 22, 0.36 * box.clientWidth), letters = Math.floor((room - 20) / 7.7);
   const { root, area, xs, ys } = frame(box, {
     margin: { left: 46, right: wide ? room : 12, top: 22, bottom: 42 }, xTitle: "step of the sequence", yTitle, yText,
     x: (a, b) => linear(0, Math.max(last, 1), a, b), y: (a, b) => linear(bottom, top, a, b),
@@ -37,7 +37,7 @@ function drawCurves(box, curves, { yTitle, yText, tipText, floors = [], zero = f
   for (const curve of shown) {
     const { colour } = styleOf(curve.arm), known = curve.x.map((_, i) => i).filter((i) => curve.lo[i] !== null);
     const edge = (side) => known.map((i) => `${xs(curve.x[i])},${ys(Math.max(bottom, Math.min(top, side[i])))}`);
-    if (known.length > 1) root.append(s("path", { d: `M${edge(curve.hi).join("L")}L${edge(curve.lo).reverse().join("L")}Z`, fill: colour, class: "band" }));
+    if (known.length > 1) root.append(s("path", { d: `M${edge(curve.hi).join("L")}L${edge(curve.lo).reverse().join("L")}Z`, fill: colour, class: "band", style: shown.length > 6 ? "opacity: 0.035" : "" })); // many bands on each other hide the lines
   }
   for (const curve of shown) {
     const { colour, dash } = styleOf(curve.arm), points = curve.x.map((x, i) => `${xs(x)},${ys(curve.y[i])}`);
