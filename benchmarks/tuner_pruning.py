@@ -1,7 +1,7 @@
 """Pruning on against off: model calls for equally many trials, and the final score, paired by seed.
 
 Same space, same texts, same seeds; the planted world. Also the error rate: how often a candidate that equals the best
-one was ended. Run: python benchmarks/tuner_pruning.py [SEEDS]
+one was ended. Run: python -m benchmarks.tuner_pruning [SEEDS] [FIRST]
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def run(seed: int, pruner: str) -> dict[str, Any]:
     }
 
 
-def main(seeds: int = 5) -> dict[str, Any]:
+def main(seeds: int = 5, first: int = 100) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     rows: dict[str, list[dict[str, Any]]] = {pruner: [] for pruner in PRUNERS}
-    for seed in range(seeds):
+    for seed in range(first, first + seeds):
         for pruner in PRUNERS:
             rows[pruner].append(run(seed, pruner))
             print(json.dumps(rows[pruner][-1]), flush=True)
@@ -83,4 +83,4 @@ def main(seeds: int = 5) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(*map(int, sys.argv[1:3]))

@@ -257,7 +257,8 @@ def make_pruner(pruner: str | BasePruner | None, n_sequences: int) -> BasePruner
     if pruner in (None, "none"):
         return optuna.pruners.NopPruner()
     if pruner == "paired":
-        return PairedPruner(n_sequences)
+        # Fewest calls to a good text in benchmarks/tuner_search; a smaller error costs more walks than it saves texts.
+        return PairedPruner(n_sequences, error=0.2, effect=0.6)
     if pruner == "wilcoxon":
         return PairedPruner(n_sequences, statistic="signed-rank")
     if pruner == "halving":

@@ -1,4 +1,4 @@
-"""Rounds of proposals: when they are held, from which walks, and which trials they ask for."""
+"""Rounds of proposals: when they are held, from which walks, and what was tried before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import dspy
-from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.data import Item
@@ -17,7 +16,7 @@ from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import BASE, Option, Pool
 from rnnprog.optimizers.parts import Demos, Slotted
-from rnnprog.optimizers.plan import Board, places_of
+from rnnprog.optimizers.plan import Board
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.sampling import derive_seed
 from rnnprog.optimizers.space import Space
@@ -106,9 +105,9 @@ class Rounds:
     student: dspy.Module
     trainset: Sequence[Item]
     objective: Objective
-    count: int = 3
-    every: int = 10
-    walks: int = 4
+    count: int = 10
+    every: int = 3
+    walks: int = 1
     seed: int = 0
     models: Mapping[str, dspy.LM] = field(default_factory=dict)
     teacher: Teacher | None = None
@@ -123,25 +122,8 @@ class Rounds:
             return []
         return [number for number in range(self.count) if self.place(number, given) <= place]
 
-    def asked_for(self, place: int, given: int) -> dict[str, Any]:
-        """Return the choices to try at ``place``, if there is a proposal that no trial has had yet.
-
-        Each proposal is laid over the best candidate *of that moment*, so that one that helps is built upon at once.
-        Places beyond are left to the sampler, which combines.
-        """
-        if not self.due(place, given):
-            return {}
-        trials = self.board.trials()
-        places = places_of(trials)
-        tried = {item for trial in trials if _counts(trial) for item in trial.params.items()}
-        options = _in_turn(self.board.pool(self.space.start()).options)
-        left = [option for option in options if (option.part, option.label) not in tried]
-        # Other workers that are about to choose take theirs first, in the order of places.
-        ahead = sum(t.state == TrialState.RUNNING and not t.params and places[t.number] < place for t in trials)
-        return {**self.best_params(), left[ahead].part: left[ahead].label} if ahead < len(left) else {}
-
     def hold(self, number: int, best: Candidate, pool: Pool) -> None:
-        """Hold a round: walk, have options written, publish them, say which trials to make of them."""
+        """Hold a round: walk, have options written, publish them."""
         program = best.apply(self.student, self.models)
         walked = self._walk(program, best.digest, number)
         taught = walked if self.teacher is None else self._walk(self.teacher.program, self.teacher.digest, number)
@@ -216,19 +198,3 @@ class Rounds:
         if best:
             return dict(best[0].params)
         return {part.name: BASE for part in self.space.parts if isinstance(part, Slotted)}
-
-
-def _counts(trial: FrozenTrial) -> bool:
-    """Return whether a trial tries its options: one that was killed or interrupted is drawn again."""
-    return trial.state in (TrialState.COMPLETE, TrialState.RUNNING) or "error" in trial.user_attrs
-
-
-def _in_turn(options: Sequence[Option]) -> list[Option]:
-    """Return the proposals, round by round, the parts taking turns."""
-    turns: dict[tuple[int, str], int] = {}
-    rows = []
-    for option in options:
-        if option.origin == "proposed":
-            turn = turns[option.round, option.part] = turns.get((option.round, option.part), -1) + 1
-            rows.append((option.round, turn, option))
-    return [option for _, _, option in sorted(rows, key=lambda row: row[:2])]

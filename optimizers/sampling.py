@@ -34,7 +34,12 @@ def derive_seed(seed: int, *names: object) -> int:
 
 
 def make_sampler(
-    sampler: SamplerLike, seed: int, startup: int, single: bool = True, empty: Mapping[str, Sequence[Any]] | None = None
+    sampler: SamplerLike,
+    seed: int,
+    startup: int,
+    single: bool = True,
+    empty: Mapping[str, Sequence[Any]] | None = None,
+    parents: Mapping[tuple[str, Any], Any] | None = None,
 ) -> BaseSampler:
     """Return the sampler for one trial.
 
@@ -48,13 +53,14 @@ def make_sampler(
         startup: trials drawn at random before TPE takes over.
         single: whether the score is the one objective.
         empty: choices by parameter that no option fills yet.
+        parents: for a parameter and choice, the choice that it was derived from.
     """
     if isinstance(sampler, BaseSampler):
         return sampler
     if sampler is not None:
         return sampler(seed)
     if single:
-        return ClimbingSampler(seed, empty)
+        return ClimbingSampler(seed, empty, parents)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
 
 

@@ -211,12 +211,13 @@ class Search:
     def _draw(self, trial: optuna.Trial, place: int, pool: Pool, trials: list[FrozenTrial]) -> Candidate:
         empty = self.space.room(pool)
         drawn = bool(trials[trial.number].system_attrs.get("fixed_params"))  # to the end, before it broke off
-        free = place >= len(self._given) and self.objective.single and not drawn
+        free = place >= len(self._given) and self.objective.single and not drawn and not _untried(pool, trials)
         again = second_chance(Recent(self.study, trials), place) if free else None
         fixed = self._fixed(place) if again is None else dict(again.params)
         startup = max(4, min(10, self.trials // 4))
         seed = derive_seed(self.seed, "sampler", place)
-        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty)
+        parents = {(option.part, option.label): option.parents[0] for option in pool.options if option.parents}
+        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty, parents)
         self.study.sampler = Masked(inner, empty, seed, fixed, Fitting(self.space, pool, self.student).unfit)
         trial.study = Recent(self.study, trials)
         with together(self.study._storage):
@@ -236,7 +237,7 @@ class Search:
             base = self._given[0]
             change = {name: value for name, value in self._given[place].items() if value != base[name]}
             return {**base, **self.rounds.best_params(), **change} if change else base
-        return self.rounds.asked_for(place, len(self._given))
+        return {}
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
         trials = self.board.trials()
@@ -353,6 +354,17 @@ class Search:
             failed=done.failed,
             best=None if best is None else best.user_attrs["measures"]["score"],
         )
+
+
+def _untried(pool: Pool, trials: list[FrozenTrial]) -> bool:
+    """Return whether there are options that no trial has had."""
+    had = {
+        item
+        for trial in trials
+        if trial.state in (TrialState.COMPLETE, TrialState.RUNNING)
+        for item in trial.params.items()
+    }
+    return any((option.part, option.label) not in had for option in pool.options)
 
 
 class _EvaluationError(RuntimeError):

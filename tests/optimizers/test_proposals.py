@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import dspy
-import optuna
 import pytest
 from dspy.utils import DummyLM
 from dspy.utils.callback import BaseCallback
@@ -16,22 +15,17 @@ from rnnprog.optimizers import (
     DefaultProposer,
     Demos,
     Instructions,
-    Objective,
     Option,
     Request,
-    Space,
     StartMemory,
     Walked,
 )
 from rnnprog.optimizers.data import items_of
 from rnnprog.optimizers.demos import cut_demos
-from rnnprog.optimizers.plan import Board
 from rnnprog.optimizers.planted import planted_lm, planted_program, planted_sequences
 from rnnprog.optimizers.propose import check_text
-from rnnprog.optimizers.rounds import Rounds
 from rnnprog.optimizers.stand_in import ORDERS
 from rnnprog.optimizers.trajectory import findings, tell_walk
-from rnnprog.optimizers.workers import Worker
 from rnnprog.tasks import load_task
 from rnnprog.trace import StepRecord, Trace
 
@@ -195,22 +189,3 @@ def test_findings_say_where_it_went_wrong_and_where_it_recovered() -> None:
 
 def test_a_told_walk_stays_within_its_budget() -> None:
     assert len(tell_walk(records("w" * 400), 0.0, budget=800)) < 900
-
-
-def test_workers_that_choose_at_the_same_moment_take_different_proposals() -> None:
-    study = optuna.create_study(direction="maximize")
-    board = Board(study, Worker(study))
-    part = Instructions(phase="predictor", proposals=3)
-    for n in range(2):
-        board.publish(Option(part=part.name, label=f"proposed-{n + 1}", value=f"Text {n}.", origin="proposed"))
-    unused: Any = None
-    rounds = Rounds(
-        unused, board, unused, Space(parts=(part,)), planted_program(), (), Objective("accuracy"), count=1, every=3
-    )
-    first, *others = (study.ask() for _ in range(4))
-    study.tell(first, 0.5)
-    asked = [rounds.asked_for(trial.number, 1) for trial in others]
-    assert [choice.get(part.name) for choice in asked] == ["proposed-1", "proposed-2", None]
-    assert others[0].suggest_categorical(part.name, part.labels) in part.labels
-    study.tell(others[0], state=optuna.trial.TrialState.FAIL)  # killed: its proposal is still to be tried
-    assert rounds.asked_for(others[1].number, 1) == asked[0]
