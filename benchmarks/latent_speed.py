@@ -174,7 +174,7 @@ def _training_ratio(backbone: Backbone, shape: str, device: str, talks: list[Con
 def batching(backbone: Backbone, shape: str, device: str) -> list[Row]:
     """64 users written together against one by one, and how much of it the bare encoder gains by the same batching.
 
-    A write cannot gain more than the frozen encoder inside it: where that alone stays below the limit, the machine's
+    A write gains about what the frozen encoder inside it gains: where that alone stays below the limit, the machine's
     arithmetic sets the bound.
     """
     texts = turns(64, 12)

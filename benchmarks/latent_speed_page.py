@@ -63,9 +63,8 @@ def load(path: Path) -> Runs:
 def table(runs: Runs) -> str:
     """One line for each ratio, one column for each run; what misses its limit is bold."""
     first: dict[str, Row] = {}
-    for rows in runs.values():
-        for row in rows:
-            first.setdefault(row.name, row)
+    for row in sorted((row for rows in runs.values() for row in rows), key=_place):
+        first.setdefault(row.name, row)
     found = {(run, row.name): row for run, rows in runs.items() for row in rows}
     lines = [["what", *runs, "limit"], ["---"] * (len(runs) + 2)]
     for name, row in first.items():
@@ -98,7 +97,7 @@ def publish(document: Path, run: str, rows: list[Row]) -> None:
     path = document.with_name("latent-speed.json")
     runs = load(path)
     known = {row.name: row for row in runs.get(run, [])} | {row.name: row for row in rows}
-    runs[run] = sorted(known.values(), key=_place)
+    runs[run] = list(known.values())
     document.write_text(filled(document.read_text(), runs))
     stored = {name: [asdict(row) for row in some] for name, some in runs.items()}
     path.write_text(json.dumps(stored, indent=1) + "\n")

@@ -57,7 +57,7 @@ class DatabaseStorage(Batching, _CachedStorage):
         from optuna.storages._rdb.models import TrialModel
 
         study = self._studies.get(study_id)
-        if study is None or not self._mine:
+        if study is None:
             return False
         found = TrialModel.trial_id > study.last_finished_trial_id
         if study.unfinished_trial_ids:

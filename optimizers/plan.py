@@ -166,6 +166,13 @@ class Board:
         return dict(self.study._storage.get_study_system_attrs(self.study._study_id))
 
 
+def refused_proposals(study: optuna.Study) -> list[str]:
+    """Return what was refused in the rounds of proposals so far, and why, each once."""
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    rounds = [value for name, value in attributes.items() if name.startswith(_ROUND)]
+    return list(dict.fromkeys(told for found in rounds for told in found["rejected"]))
+
+
 def places_of(trials: list[FrozenTrial]) -> dict[int, int]:
     """Return the place of each trial by its number; all trials must be given."""
     places: dict[int, int] = {}

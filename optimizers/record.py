@@ -10,11 +10,12 @@ import dspy
 import optuna
 from optuna.trial import TrialState
 
+from rnnprog.metrics import Metric
 from rnnprog.optimizers.differences import text_diff
 from rnnprog.optimizers.ledger import StudyLedger
 from rnnprog.optimizers.objective import MEASURES, Objective
 from rnnprog.optimizers.options import BASE
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY, tally
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY, refused_proposals, tally
 from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
 from rnnprog.optimizers.ranking import front, ranked
 from rnnprog.optimizers.space import Space, phases_of
@@ -61,6 +62,7 @@ def record_of(
         "format": FORMAT,
         "study": study.study_name,
         "objective": objective.describe(),
+        "turned": isinstance(objective.metric, Metric) and objective.metric.sign < 0,
         "directions": [MEASURES[name] for name in objective.objectives],
         "trials": [
             {**_trial(trial), "paid": by_trial.get(trial.number, {"calls": 0, "tokens": 0})} for trial in trials
@@ -68,6 +70,7 @@ def record_of(
         "tally": tally(trials).model_dump(),
         "options": _options(study, student, space),
         "sequences": sequences or [],
+        "rejected": refused_proposals(study),
         "spent": spent,
         "best": best[0].number if best else None,
         "front": [trial.number for trial in front(study, objective)] if len(objective.objectives) > 1 else [],

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from rnnprog.optimizers.candidate import Candidate, copy_program
 from rnnprog.optimizers.ledger import Ledger
-from rnnprog.optimizers.plan import CANDIDATE, tally
+from rnnprog.optimizers.plan import CANDIDATE, refused_proposals, tally
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.record import record_of, write_record
 from rnnprog.optimizers.search import Outcome, Search
@@ -38,6 +38,7 @@ class Results:
             trials = self.search.board.trials()
             rows, logs, counts = self._rows(trials), self._logs(trials), tally(trials)
             ledger = self.search.evaluator.ledger.refresh(trials)
+            self._tell_refused()
         except storage_errors():
             rows, logs, counts, ledger = self._seen(), {}, tally([]), Ledger()
         best = rows[0]["program"] if rows else Candidate().apply(self.search.student, self.search.models)
@@ -53,6 +54,13 @@ class Results:
         program.stopped = self.search.stopped
         self._save(best)
         return program
+
+    def _tell_refused(self) -> None:
+        refused = refused_proposals(self.search.study)
+        if refused and not any(
+            o.origin == "proposed" for o in self.search.board.pool(self.search.space.start()).options
+        ):
+            warnings.warn(f"no proposal could be used; the first was refused: {refused[0]}", stacklevel=4)
 
     def _nothing(self) -> str:
         """Say why no candidate may be chosen."""

@@ -79,7 +79,9 @@ def main() -> None:
         place = f" at {error.filename!r}" if error.filename else ""
         _say(type(error)(f"{error.strerror or error}{place}; what was written before is kept"))
         sys.exit(EXIT_DATA)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != EXIT_INTERRUPTED:  # typer makes this code of a Ctrl-C
+            raise
         _leave_at_once()
         sys.exit(EXIT_INTERRUPTED)
 

@@ -98,7 +98,7 @@ def tune(
         typer.echo(_report(folder))
         return
     data = _data(task, options(option or [], "--option"), window, limit)
-    limits = {k: float(v) for k, v in options(constraint or [], "--constraint").items()}
+    limits = _limits(constraint or [])
     lms = {"model": model(lm, lm_option or []), "prompt_model": model(prompt_lm, []) if prompt_lm else None}
     tuner = OptunaTuner(
         Objective(metric or data.metrics[0], objectives=tuple(objectives.split(",")), constraints=limits),
@@ -155,6 +155,16 @@ def _data(task: str, given: dict[str, Any], window: int, limit: int | None) -> T
         data = replace(data, sequences=tuple(windows(data.sequences, window)))
     metrics = tuple(get_metric(name, field=data.task.outputs[0]).name for name in data.metrics)
     return replace(data, metrics=metrics)
+
+
+def _limits(given: list[str]) -> dict[str, float]:
+    limits = options(given, "--constraint")
+    for name, most in limits.items():
+        if isinstance(most, bool) or not isinstance(most, (int, float)):
+            from rnnprog.errors import ConfigurationError
+
+            raise ConfigurationError(f"--constraint {name}={most}: the limit must be a number")
+    return {name: float(most) for name, most in limits.items()}
 
 
 def _report(folder: Path) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import dspy
 import optuna
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from rnnprog.cli.searching import Lines, Watch
 from rnnprog.errors import ConfigurationError
 from rnnprog.module import RecurrentModule
 from rnnprog.optimizers import OptunaTuner, before_after, changes
+from rnnprog.optimizers.ranking import front
 from rnnprog.optimizers.space import phases_of
 from rnnprog.statistics import Comparison
 from rnnprog.tasks import TaskData
@@ -67,6 +70,7 @@ class Tuning:
             )
         self.program: Any = None
         self.console = Console(stderr=quiet)
+        self._warned: list[str] = []
         self._start = time.monotonic()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -90,8 +94,7 @@ class Tuning:
 
     def search(self) -> None:
         """Search, with a live display where there is a terminal."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with self._keeping_warnings():
             if self.quiet:
                 self._compile()
             elif not self.console.is_terminal:
@@ -109,9 +112,17 @@ class Tuning:
         if minutes is not None:
             left = max(1e-6, minutes - (time.monotonic() - self._start) / 60)
             self.tuner.budget = self.tuner.budget.model_copy(update={"minutes": left})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with self._keeping_warnings():
             self._compile()
+
+    @contextmanager
+    def _keeping_warnings(self) -> Iterator[None]:
+        """Keep what is warned of for the end, where it tears no display apart; failed trials are told there anyway."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield
+        self._warned = [str(w.message) for w in caught if w.category is UserWarning]
+        self._warned = [told for told in self._warned if not told.startswith("trial ")]
 
     def _compile(self) -> None:
         self.program = self.tuner.compile(self.student, trainset=self.train, valset=self.val)
@@ -169,12 +180,17 @@ class Tuning:
             f"\n{tally.tried} candidates ({tally.ended} ended early{again}, {tally.failed} failed), "
             f"{spent.calls:,} calls, {spent.tokens:,} tokens: {summary['stopped']}."
         )
+        for told in dict.fromkeys(self._warned):
+            say(Text(f"{told[:1].upper()}{told[1:]}.", style="red"))
         if errors:
             say(Text(f"The first failure: {errors[0]}", style="red"))
-        say(
-            f"While searching: {compared.metric} {_figure(start)} → {_figure(self.program.score)} "
-            "(these scores chose the winner and flatter it)."
-        )
+        sign = getattr(self.tuner.objective.metric, "sign", 1)
+        if start is not None and self.program.score is not None:
+            say(
+                f"While searching: {compared.metric} {_figure(sign * start)} → {_figure(sign * self.program.score)} "
+                "(these scores chose the winner and flatter it)."
+            )
+        self._tell_front()
         say(
             f"Held out, {len(self.test)} sequences: {compared.metric} {_figure(compared.control_score)} → "
             f"{_figure(compared.arm_score)}."
@@ -196,6 +212,26 @@ class Tuning:
             say(f"\nProgram: {summary['program']}   Page: {Path(self.tuner.folder, 'tuning.html')}")
         if self.embedded:
             say(Text(_STAND_IN, style="dim"))
+
+    def _tell_front(self) -> None:
+        """Print what there is to choose from where there are several objectives, with a program each."""
+        names = self.tuner.objective.objectives
+        if len(names) < 2 or self.tuner.folder is None:
+            return
+        table = Table(
+            "trial",
+            *names,
+            "program",
+            title="To choose from: no other is better in one and as good in the rest",
+            title_justify="left",
+        )
+        chosen = {trial.number for trial in front(self.program.study, self.tuner.objective)}
+        for row in self.program.candidate_programs:
+            if row["trial"] in chosen:
+                path = self.tuner.folder / f"program-{row['trial']}.json"
+                row["program"].save(str(path))
+                table.add_row(str(row["trial"]), *(f"{row['measures'][name]:.6g}" for name in names), str(path))
+        self.console.print(table)
 
 
 def _instruct(student: RecurrentModule, prompts: Mapping[str, str]) -> None:

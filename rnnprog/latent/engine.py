@@ -16,7 +16,7 @@ _ORDER = "\n\nRespond with "
 
 
 class AsyncLatentEngine:
-    """The async twin: ``dspy.LM(..., engine=engine, async_engine=AsyncLatentEngine(engine))``; answers in a thread."""
+    """The async twin, in a thread: ``dspy.LM(..., engine=e, async_engine=AsyncLatentEngine(e), cache=False)``."""
 
     def __init__(self, engine: LatentEngine) -> None:
         self.engine = engine
@@ -30,7 +30,9 @@ class AsyncLatentEngine:
 
 
 class LatentEngine:
-    """Answers from one user's memory: ``dspy.LM("latent/memory", engine=LatentEngine(memory))``.
+    """Answers from one user's memory: ``dspy.LM("latent/memory", engine=LatentEngine(memory), cache=False)``.
+
+    With its cache on, ``dspy`` goes on giving the answers of an older bank.
 
     Use it to let a latent memory stand where a program expects a language model. The last user message is the question;
     if the chat or the JSON adapter wrote it, the field ``field`` is taken (the last input field if there is none of

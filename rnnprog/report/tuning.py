@@ -21,6 +21,7 @@ __all__ = ["build_tuning", "render_tuning"]
 
 FORMAT = 2
 COMPARED = "compared.json"
+_TURNED = "Lower is better in this metric: its sign is turned, so that a higher score is better. "
 
 
 def build_tuning(record: str | Path, out: str | Path) -> Path:
@@ -81,6 +82,10 @@ def _headline(record: Mapping[str, Any]) -> str:
     best = trial_numbered(record, record["best"])
     start = next((t for t in trials if t["number"] == 0 and t["state"] == "complete"), None)
     said = "No candidate was seen to the end."
+    limits = record["objective"]["constraints"]
+    if limits and tally["seen"]:
+        kept = ", ".join(f"{name} ≤ {limit:g}" for name, limit in limits.items())
+        said = f"No candidate keeps the limits: {html.escape(kept)}."
     if best:
         metric = html.escape(record["objective"]["metric"])
         said = f"Best {metric}: {best['measures']['score']:.4g} (trial {best['number']})"
@@ -93,6 +98,7 @@ def _headline(record: Mapping[str, Any]) -> str:
     note = (
         f"{tally['tried']} candidates: {tally['seen']} seen to the end{again}, {tally['ended']} ended early, "
         f"{tally['failed']} failed{taken_up}; {calls:,} model calls. "
+        f"{_TURNED if record.get('turned') else ''}"
         "These scores chose the winner and flatter it; what it is worth shows on sequences held out."
     )
     return f'<section class="verdict"><p class="headline">{said}</p><p class="note">{note}</p></section>'
@@ -110,4 +116,6 @@ def _cost(record: Mapping[str, Any]) -> str:
 
 def _failures(record: Mapping[str, Any]) -> str:
     failed = [t for t in record["trials"] if t["error"]]
-    return "".join(f"<p>Trial {t['number']}: {html.escape(t['error'])}</p>" for t in failed)
+    told = [f"Trial {t['number']}: {t['error']}" for t in failed]
+    told += [f"A proposal was refused. {why}" for why in record.get("rejected", ())]
+    return "".join(f"<p>{html.escape(line)}</p>" for line in told)

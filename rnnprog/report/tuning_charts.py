@@ -27,31 +27,35 @@ def history(record: Mapping[str, Any]) -> str:
 
 
 def front(record: Mapping[str, Any]) -> str:
-    """Return score against tokens for each step, and the trials that no other beats in both."""
+    """Return score against cost, and the trials that no other beats in both.
+
+    The cost is the search's own second objective; where it had none, tokens for each step.
+    """
     done = [t for t in record["trials"] if t["measures"] and t["pruned_after"] is None and t["state"] == "complete"]
     done = [t for t in done if t["same_as"] is None]
     if len(done) < 2:
         return ""
-    chosen = record["front"] or _undominated(done)
+    cost = next((name for name in record["objective"]["objectives"] if name != "score"), "tokens_per_step")
+    chosen, unit = record["front"] or _undominated(done), cost.replace("_", " ")
     marks = [
         Mark(
-            t["measures"]["tokens_per_step"],
+            t["measures"][cost],
             t["measures"]["score"],
             "front" if t["number"] in chosen else "complete",
-            f"trial {t['number']}: {t['measures']['score']:.4g}, {t['measures']['tokens_per_step']:,.0f} tokens a step",
+            f"trial {t['number']}: {t['measures']['score']:.4g}, {t['measures'][cost]:,.4g} {unit}",
         )
         for t in sorted(done, key=lambda t: t["number"] in chosen)  # drawn last, on top of equals
     ]
-    best = sorted((t for t in done if t["number"] in chosen), key=lambda t: t["measures"]["tokens_per_step"])
+    best = sorted((t for t in done if t["number"] in chosen), key=lambda t: t["measures"][cost])
     rows = "".join(
         f"<tr><th>trial {t['number']}</th><td>{t['measures']['score']:.4g}</td>"
-        f"<td>{t['measures']['tokens_per_step']:,.0f}</td><td>{t['measures']['calls_per_step']:.2f}</td></tr>"
+        f"<td>{_plain(t['measures'][cost])}</td><td>{t['measures']['calls_per_step']:.2f}</td></tr>"
         for t in best
     )
-    head = "<tr><th>to choose from</th><th>score</th><th>tokens a step</th><th>calls a step</th></tr>"
+    head = f"<tr><th>to choose from</th><th>score</th><th>{unit}</th><th>calls per step</th></tr>"
     table = f'<div class="scroll"><table class="narrow"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
-    note = '<p class="note">Orange: no other trial has both a better score and fewer tokens.</p>'
-    return scatter(marks, "tokens per step", "score", ()) + note + table
+    note = '<p class="note">Orange: no other trial has both a better score and a lower cost.</p>'
+    return scatter(marks, unit, "score", ()) + note + table
 
 
 def importance(record: Mapping[str, Any]) -> str:
@@ -94,6 +98,10 @@ def score_of(trial: Mapping[str, Any]) -> float | None:
         return float(trial["values"][0])
     score = trial["measures"].get("score")
     return None if score is None else float(score)
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def _undominated(done: Sequence[Mapping[str, Any]]) -> list[int]:

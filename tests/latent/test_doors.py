@@ -163,6 +163,16 @@ def test_the_engine_stands_behind_a_dspy_model(engine: LatentEngine) -> None:
     assert engine.memory.turns() == 1
 
 
+def test_the_engine_answers_from_the_bank_as_it_is_now(engine: LatentEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is made to tell what was heard, since an untrained model says nothing of use."""
+    lm = dspy.LM("latent/memory", engine=engine, cache=False)
+    heard = engine.memory.turns
+    monkeypatch.setattr(engine.memory, "answers_from", lambda bank, questions, **_: [str(int(bank.turns[0]))])
+    assert lm("how much ?") == [str(heard())]
+    engine.memory.write("ben: it rains again")
+    assert lm("how much ?") == [str(heard())] == ["2"]
+
+
 def test_the_engine_awaits(engine: LatentEngine) -> None:
     lm = dspy.LM("latent/memory", engine=engine, async_engine=AsyncLatentEngine(engine), cache=False)
     direct = engine.memory.answer("what pet does ana have ?", max_new_tokens=4)

@@ -32,7 +32,7 @@ SPACE = Space(parts=(Instructions(phase="predictor", texts=(best_instructions()[
 
 def tuner(**given: Any) -> OptunaTuner:
     given = {"space": SPACE, "folder": None, "schedule": Schedule(trials=2, rounds=0), **given}
-    return OptunaTuner("accuracy", **given)
+    return OptunaTuner("accuracy", **{"study_name": "tune", **given})
 
 
 def compiled(student: RecurrentModule, **given: Any) -> Any:
@@ -131,7 +131,7 @@ def test_a_study_about_something_else_is_refused(student: RecurrentModule, tmp_p
     with pytest.raises(ConfigurationError, match="sequences differ"):
         tuner(storage=tmp_path).compile(student, trainset=TRAIN, valset=VAL[1:])
     with pytest.raises(ConfigurationError, match="objective"):
-        OptunaTuner("macro_f1[colour]", space=SPACE, storage=tmp_path, folder=None).compile(
+        OptunaTuner("macro_f1[colour]", space=SPACE, storage=tmp_path, folder=None, study_name="tune").compile(
             student, trainset=TRAIN, valset=VAL
         )
     assert compiled(student, storage=tmp_path, study_name="another", space=other).candidate_programs

@@ -25,7 +25,9 @@ def teacher(student: RecurrentModule) -> Any:
 
 def tuner(**given: Any) -> OptunaTuner:
     schedule = Schedule(trials=3, rounds=1, walks=2, concurrency=1)
-    return OptunaTuner("accuracy", **{"space": SPACE, "folder": None, "schedule": schedule, **given})
+    return OptunaTuner(
+        "accuracy", study_name="taught", **{"space": SPACE, "folder": None, "schedule": schedule, **given}
+    )
 
 
 def demos_of(program: Any) -> list[dict[str, Any]]:
