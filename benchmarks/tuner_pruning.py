@@ -2,6 +2,10 @@
 
 Same space, same texts, same seeds; the planted world. Also the error rate: how often a candidate that equals the best
 one was ended. Run: python -m benchmarks.tuner_pruning [SEEDS] [FIRST]
+
+Measured on 18 seeds, 100 to 105 and 107 to 118: paired pruning saved 60 % of the calls in the median (55 to 63 %); the
+final score was worse in one seed and better in none (mean -0.0015; Wilcoxon, one-sided: p = 0.33). Halving saved 30 %,
+with equal final scores in all.
 """
 
 from __future__ import annotations
