@@ -74,7 +74,7 @@ class Job:
         description: what walks, as JSON; the program's own description if left out.
         trace: what happened; ``None`` until the job was begun.
         timing: what the clock said.
-        complete: whether the walk reached the end of its sequence.
+        complete: whether the walk reached the end of its sequence, with a reply to one step at least.
         patience: steps in a row without a reply that end the walk, if not as many as the program says.
         stopped: whether it was ended from outside: by Ctrl-C, a :class:`Halt`, or a model that could not be used.
     """
@@ -189,8 +189,12 @@ class _Batch:
         try:
             with dspy.context(**_kept()), walk.calling():
                 drive(walk.steps(job.steps, len(job.steps)), walk.meter.booking)
-            _require_reply(walk)
-            job.complete = True
+            job.complete = not all(record.no_reply for record in walk.records)
+            if not job.complete:  # its steps say so themselves: the trace is that of the same walk made alone
+                if self.raise_errors:
+                    raise LMUnavailableError(_no_reply(walk))
+                job.stopped, self._why = True, self._why or Stop("no model", _no_reply(walk))
+                self._down = self._down or self._silent >= walk.failures.patience
         except _Stopped:
             job.stopped, error = True, _INTERRUPTED
         except Halt as halt:
@@ -231,13 +235,12 @@ class _Batch:
         return record
 
 
-def _require_reply(walk: Walk) -> None:
-    """Refuse to call a walk finished that is too short for the patience of its program and never got a reply."""
-    if all(record.no_reply for record in walk.records):
-        raise LMUnavailableError(
-            f"sequence {walk.state.sequence!r}: the model gave no reply to any of its {len(walk.records)} steps, "
-            f"the last: {walk.records[-1].failures[0].error}; see that it runs and can be reached"
-        )
+def _no_reply(walk: Walk) -> str:
+    """Say of a walk that is too short for the patience of its program that it never got a reply."""
+    return (
+        f"sequence {walk.state.sequence!r}: the model gave no reply to any of its {len(walk.records)} steps, "
+        f"the last: {walk.records[-1].failures[0].error}; see that it runs and can be reached"
+    )
 
 
 def _kept() -> dict[str, Any]:

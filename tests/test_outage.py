@@ -83,7 +83,10 @@ def test_walks_shorter_than_the_patience_find_out_together() -> None:
     program.set_lm(lm)
     result = rnnprog.run(program, sequences(40, 1), concurrency=1)
     assert engine.calls == 3
-    assert all("no reply to any of its 1 steps" in (trace.error or "") for trace in result.traces)
+    assert [[record.no_reply for record in trace.records] for trace in result.traces] == [[True]] * 3
+    assert [trace.error for trace in result.traces] == [None] * 3, "as the same walks alone"
+    with pytest.raises(rnnprog.LMUnavailableError, match="no reply to any of its 1 steps"):
+        rnnprog.run(program, sequences(1, 1), raise_errors=True)
 
 
 def test_a_short_outage_is_a_failed_step_and_no_more() -> None:
