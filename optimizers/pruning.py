@@ -72,6 +72,10 @@ class PairedPruner(BasePruner):
         a few sequences gain much          0.00 0.03  0.39 0.26    0.53 0.77  0.40 0.54    4.6 5.6  5.6 7.3
         a few sequences lose much          0.11 0.09  0.00 0.01    0.42 0.68  0.64 0.75    4.7 6.0  4.0 6.0
 
+    By name (``"paired"``) a search takes ``error=0.2, effect=0.6``, by which a good text took the fewest calls to find:
+    wrongly ended then are 0.00 to 0.19 with 8 sequences and 0.00 to 0.17 with 24 (normal 0.17 and 0.11), of equal ones
+    0.59 to 0.72 and 0.75 to 0.83, and of those worse by half a standard deviation 0.93 and more, after 4 to 5 sequences.
+
     So the mean, which is also what the search maximises, is the default. The signed-rank statistic (Wilcoxon) keeps its
     level where differences are symmetric, whatever their tails, and ends later; it asks whether most sequences gain
     enough and gives up a candidate that gains much on few.

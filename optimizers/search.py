@@ -324,7 +324,8 @@ class Search:
         if best is None or not shared or best.value is None:
             return outcome.measures["score"]
         difference = sum(mine[step] - best.intermediate_values[step] for step in shared) / len(shared)
-        return float(min(best.value + difference, best.value))
+        least = min(*mine.values(), *best.intermediate_values.values())  # no score that no sequence could have
+        return float(min(max(best.value + difference, least), best.value))
 
     def best_trial(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
         """Return the best trial that was seen to the end and keeps the constraints; of several objectives, by score."""

@@ -1,14 +1,19 @@
-"""A file of one's own on the command line: the way out of bad data in words that work there."""
+"""A file of one's own on the command line: reading it, and the way out of bad data in words that work there."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rnnprog.errors import DataError
+from rnnprog.errors import ConfigurationError, DataError
 
-__all__ = ["in_flags"]
+if TYPE_CHECKING:
+    from rnnprog.tasks import TaskData
+
+__all__ = ["in_flags", "task_or_file"]
 
 # What the messages of the readers advise in Python, and what does the same on the command line.
 _SPOKEN = {
@@ -40,3 +45,41 @@ def in_flags() -> Iterator[None]:
         for python, flag in _SPOKEN.items():
             told = re.sub(python, flag, told)
         raise DataError(told) from error
+
+
+def task_or_file(
+    data: str, signature: str | None, columns: dict[str, str | None], given: dict[str, Any], limit: int | None
+) -> TaskData:
+    """Return the task of that name, or the data of that file.
+
+    Args:
+        data: name or path.
+        signature: what to predict, for a file.
+        columns: what --target, --order-by and --sequence-by say.
+        given: options of the task or of the reading.
+        limit: steps at most, over all sequences.
+
+    Raises:
+        ConfigurationError: no such task, or flags that do not go together.
+        DataError: the data is missing or does not fit.
+    """
+    from rnnprog.tasks import from_options, load_task, task_names
+
+    if data in task_names() and signature is None:
+        named = [name for name, value in columns.items() if value is not None]
+        if named:
+            flags = ", ".join("--" + name.replace("_", "-") for name in named)
+            raise ConfigurationError(f"{flags} describe a file of your own, but {data!r} is a task; use --option")
+        loaded = load_task(data, **given)
+        return loaded.limit(n_steps=limit) if limit is not None else loaded
+    if signature is None:
+        if not Path(data).suffix:
+            load_task(data)  # no such task: its error names those that come near
+        raise ConfigurationError(
+            f"{data!r} is a file, so say what to predict: "
+            "--signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" --target next:COLUMN"
+        )
+    with in_flags():
+        return from_options(
+            data, signature, {**given, **{name: value for name, value in columns.items() if value}}, limit
+        )

@@ -61,10 +61,11 @@ def run_command(
     as_json: flags.AsJson = False,
 ) -> None:
     """Walk a program over a task or over your own file: predict, learn from each outcome, keep a readable trace."""
+    from rnnprog.cli.own import task_or_file
     from rnnprog.cli.walking import CONTROL, Walker
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
-    task = _task(data, signature, columns, options(option or [], "--option"), limit)
+    task = task_or_file(data, signature, columns, options(option or [], "--option"), limit)
     program = _program(task, cell, options(cell_option or [], "--cell-option"), patience)
     walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json, prompts=prompts)
     arms = {cell: walker.walk(program, keep=True)}
@@ -77,45 +78,13 @@ def run_command(
 
 def _exit_code(result: Result) -> int:
     """Return what a script should know: 130 interrupted, 3 a model could not be used or never was, 1 another error."""
-    from rnnprog.report.failures import never_answered
+    from rnnprog.report.failures import broken_off, never_answered
 
     if result.interrupted:
         return 130
-    errors = [trace.error for trace in result.traces if trace.error]
-    return (
-        3
-        if never_answered(result.traces) or any(error.startswith("LMUnavailableError") for error in errors)
-        else 1
-        if errors
-        else 0
-    )
-
-
-def _task(
-    data: str, signature: str | None, columns: dict[str, str | None], given: dict[str, Any], limit: int | None
-) -> TaskData:
-    from rnnprog.cli.own import in_flags
-    from rnnprog.errors import ConfigurationError
-    from rnnprog.tasks import from_options, load_task, task_names
-
-    if data in task_names() and signature is None:
-        named = [name for name, value in columns.items() if value is not None]
-        if named:
-            flags = ", ".join("--" + name.replace("_", "-") for name in named)
-            raise ConfigurationError(f"{flags} describe a file of your own, but {data!r} is a task; use --option")
-        loaded = load_task(data, **given)
-        return loaded.limit(n_steps=limit) if limit is not None else loaded
-    if signature is None:
-        if not Path(data).suffix:
-            load_task(data)  # no such task: its error names those that come near
-        raise ConfigurationError(
-            f"{data!r} is a file, so say what to predict: "
-            "--signature \"rain: float -> tomorrow: Literal['sun', 'rain']\" --target next:COLUMN"
-        )
-    with in_flags():
-        return from_options(
-            data, signature, {**given, **{name: value for name, value in columns.items() if value}}, limit
-        )
+    errors = broken_off(result.traces).values()
+    down = any(error.startswith("LMUnavailableError") for error in errors)
+    return 3 if down or never_answered(result.traces) else 1 if errors else 0
 
 
 def _program(task: TaskData, cell: str, settings: dict[str, Any], patience: int | None) -> RecurrentModule:

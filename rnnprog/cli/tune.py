@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -27,7 +27,11 @@ _SHARES = (0.2, 0.3)  # for writing prompts, for judging them; the rest is held 
 
 @app.command()
 def tune(
-    task: Annotated[str, typer.Argument(help="A task: regimes, weather, sp500, ...")],
+    task: Annotated[str, typer.Argument(help="A task (regimes, weather, ...) or a CSV, JSONL or Parquet file.")],
+    signature: flags.Signature = None,
+    target: flags.Target = None,
+    order_by: flags.OrderBy = None,
+    sequence_by: flags.SequenceBy = None,
     trials: Annotated[int, typer.Option(min=1, help="Candidates to try.", rich_help_panel=_SEARCH)] = 30,
     seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=_SEARCH)] = 0,
     objectives: Annotated[
@@ -43,7 +47,10 @@ def tune(
     ] = None,
     pruner: Annotated[str, typer.Option(help="paired, wilcoxon, halving or none", rich_help_panel=_SEARCH)] = "paired",
     option: Annotated[
-        Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="Option of the task.", rich_help_panel=_SEARCH)
+        Optional[list[str]],
+        typer.Option(
+            metavar="NAME=VALUE", help="Option of the task, or of reading a file.", rich_help_panel=flags.DATA
+        ),
     ] = None,
     prompt: Annotated[
         Optional[list[str]],
@@ -89,15 +96,17 @@ def tune(
     worker: Annotated[bool, typer.Option("--worker", hidden=True)] = False,
 ) -> None:
     """Tune the prompts of a recurrent program on a task; run the same command again to go on where it stopped."""
+    from rnnprog.cli.own import task_or_file
     from rnnprog.cli.tuning import Tuning
     from rnnprog.optimizers import Budget, Objective, OptunaTuner, Schedule
 
-    name = study or task
+    name = study or Path(task).stem
     folder = out or Path("runs", "tune", name)
     if report:
         typer.echo(_report(folder))
         return
-    data = _data(task, options(option or [], "--option"), window, limit)
+    columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
+    data = _windowed(task_or_file(task, signature, columns, options(option or [], "--option"), limit), window)
     limits = _limits(constraint or [])
     lms = {"model": model(lm, lm_option or []), "prompt_model": model(prompt_lm, []) if prompt_lm else None}
     tuner = OptunaTuner(
@@ -142,15 +151,12 @@ def _search(tuning: Tuning, workers: int) -> None:
         tuning.gather()
 
 
-def _data(task: str, given: dict[str, Any], window: int, limit: int | None) -> TaskData:
+def _windowed(data: TaskData, window: int) -> TaskData:
     from dataclasses import replace
 
     from rnnprog.metrics import get_metric
     from rnnprog.optimizers import windows
-    from rnnprog.tasks import load_task
 
-    data = load_task(task, **given)
-    data = data.limit(n_steps=limit) if limit is not None else data
     if len(data) < _ENOUGH:
         data = replace(data, sequences=tuple(windows(data.sequences, window)))
     metrics = tuple(get_metric(name, field=data.task.outputs[0]).name for name in data.metrics)

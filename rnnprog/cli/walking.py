@@ -22,7 +22,7 @@ from rnnprog.module import RecurrentModule
 from rnnprog.observer import TraceFile
 from rnnprog.prompt_file import PromptFile
 from rnnprog.report import build
-from rnnprog.report.failures import FailureCount, failures
+from rnnprog.report.failures import FailureCount, broken_off, failures
 from rnnprog.report.terminal import memory_panels, result_table
 from rnnprog.running import run
 from rnnprog.statistics import Comparison, compare
@@ -93,7 +93,7 @@ class Walker:
         names = usual_floors(self.task.task, self.task.floors)
         floors = walk_floors(self.task.task, walked, names) if walked else {}
         lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
-        errors = {trace.sequence: trace.error for trace in main.traces if trace.error}
+        errors = broken_off(main.traces)
         failed_phases = failures(main.traces)
         if not self.quiet:
             self._print(arms, floors, errors, failed_phases, embedded=embedded)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rnnprog.trace import StepRecord, Trace
 
-__all__ = ["FailureCount", "failures", "never_answered"]
+__all__ = ["FailureCount", "broken_off", "failures", "never_answered"]
 
 _SHOWN = 300  # characters of an error
 
@@ -59,3 +59,15 @@ def never_answered(traces: Iterable[Trace]) -> bool:
     """Return whether there were steps and not one was answered: then a score is about the model's absence."""
     records: list[StepRecord] = [record for trace in traces for record in trace.records]
     return bool(records) and all(record.failure is not None for record in records)
+
+
+def broken_off(traces: Iterable[Trace]) -> dict[str, str]:
+    """Return, by sequence, why a walk has no result: it ended early, or none of its steps got a reply."""
+    told: dict[str, str] = {}
+    for trace in traces:
+        if trace.error:
+            told[trace.sequence] = trace.error
+        elif trace.records and all(record.no_reply for record in trace.records):
+            last = " ".join(trace.records[-1].failures[0].error.split())[:_SHOWN]
+            told[trace.sequence] = f"LMUnavailableError: no reply to any of its {len(trace)} steps, the last: {last}"
+    return told

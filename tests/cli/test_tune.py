@@ -157,3 +157,22 @@ def test_a_file_that_is_no_search_space_is_told_by_name(tmp_path: Path, text: st
     assert process.returncode == 2
     assert f"--space {file}: {said}" in " ".join(err.split()).replace("\n", "")
     assert "Traceback" not in err
+
+
+def test_a_file_of_ones_own_is_tuned(tmp_path: Path) -> None:
+    rows = [f"s{shop:02d},{day},{'sun' if (shop + day) % 3 else 'rain'}" for shop in range(14) for day in range(6)]
+    file = tmp_path / "shops.csv"
+    file.write_text("\n".join(["shop,day,sky,busy", *(f"{row},{'yes' if 'sun' in row else 'no'}" for row in rows)]))
+    asked = ["tune", str(file), "--signature", "sky: str -> busy: Literal['yes', 'no']", "--target", "busy"]
+    asked += ["--sequence-by", "shop", "--order-by", "day", "--trials", "2", "--out", str(tmp_path / "out"), "--json"]
+    command = [sys.executable, "-m", "rnnprog.cli", *asked]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert found["stopped"] == "all trials are done"
+    assert found["held_out"]["n"] == 7, "half of the 14 shops"
+    assert study(str(tmp_path / "out"), "shops").trials
+    wrong = subprocess.run(command[:5], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60)
+    assert wrong.returncode == 2
+    assert "is a file, so say what to predict: --signature" in wrong.stderr

@@ -79,10 +79,14 @@ WRONGLY_ENDED = {
 
 
 @functools.cache
-def ended(statistic: Statistic, spread: str, effect: float, n: int) -> tuple[float, float]:
-    """Return how often candidates with this effect are ended, and the mean number of sequences they see."""
+def ended(statistic: Statistic | None, spread: str, effect: float, n: int) -> tuple[float, float]:
+    """Return how often candidates with this effect are ended, and the mean number of sequences they see.
+
+    No statistic stands for the pruner that a search takes by name.
+    """
     random = np.random.default_rng(7)
-    pruner = PairedPruner(n, statistic=statistic)
+    named = make_pruner("paired", n) if statistic is None else PairedPruner(n, statistic=statistic)
+    pruner = named if isinstance(named, PairedPruner) else pytest.fail("'paired' is a PairedPruner")
     draw = SPREADS[spread]
     mine = draw(random, (RUNS, n)) + effect
     usual = (draw(random, (RUNS, n)).var(axis=1, ddof=1) + draw(random, (RUNS, n)).var(axis=1, ddof=1)) / 2
@@ -102,6 +106,16 @@ def test_a_candidate_worth_finding_is_ended_at_the_stated_rate_at_most(
     assert ended(statistic, spread, 0.5, n)[0] <= stats.binom.ppf(0.999, RUNS, stated) / RUNS
     if spread == "normal":
         assert ended(statistic, spread, 1.0, n)[0] <= 0.03
+
+
+@pytest.mark.parametrize(("n", "equal"), [(8, (0.59, 0.72)), (24, (0.75, 0.83))])
+def test_what_a_search_takes_by_name_ends_as_documented(n: int, equal: tuple[float, float]) -> None:
+    for spread in SPREADS:
+        assert ended(None, spread, 0.6, n)[0] <= 0.2
+        assert equal[0] - 0.03 <= ended(None, spread, 0.0, n)[0] <= equal[1] + 0.03
+        rate, seen = ended(None, spread, -0.5, n)
+        assert rate >= 0.92
+        assert seen < 5
 
 
 @pytest.mark.parametrize("statistic", ["mean", "signed-rank"])
