@@ -74,7 +74,7 @@ class PairedPruner(BasePruner):
 
     By name (``"paired"``) a search takes ``error=0.2, effect=0.6``, by which a good text took the fewest calls to find:
     wrongly ended then are 0.00 to 0.19 with 8 sequences and 0.00 to 0.17 with 24 (normal 0.17 and 0.11), of equal ones
-    0.59 to 0.72 and 0.75 to 0.83, and of those worse by half a standard deviation 0.93 and more, after 4 to 5 sequences.
+    0.59 to 0.72 and 0.75 to 0.83, of those worse by half a standard deviation 0.93 and more, after 4 to 5 sequences.
 
     So the mean, which is also what the search maximises, is the default. The signed-rank statistic (Wilcoxon) keeps its
     level where differences are symmetric, whatever their tails, and ends later; it asks whether most sequences gain
