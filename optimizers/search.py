@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import dspy
 import optuna
@@ -23,16 +22,16 @@ from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.claims import DRAWN, Claims
 from rnnprog.optimizers.dashboard import annotate_trial
 from rnnprog.optimizers.data import Item
+from rnnprog.optimizers.drawing import Drawing
 from rnnprog.optimizers.evaluation import Evaluator, Job
-from rnnprog.optimizers.fitting import Fitting
 from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, Board, Recent, counted, places_of, tally
-from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER, second_chance
+from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, Board, counted, places_of, tally
+from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.rounds import Rounds
-from rnnprog.optimizers.sampling import Masked, SamplerLike, derive_seed, make_sampler
+from rnnprog.optimizers.sampling import SamplerLike, derive_seed
 from rnnprog.optimizers.space import Space
 from rnnprog.optimizers.spending import OutOfBudgetError, Spent
 from rnnprog.optimizers.storage import StorageError, check_storage, storage_errors, why
@@ -112,6 +111,7 @@ class Search:
     stopped: str = ""
     _failures: int = 0
     _shown: tuple[float, Progress] | None = None
+    _drawing: Drawing = field(init=False, repr=False)
     _aside: ThreadPoolExecutor = field(init=False, repr=False)
     _noted: Future[None] = field(init=False, repr=False)
 
@@ -120,7 +120,9 @@ class Search:
         self.evaluator.on_entry = lambda _entry: self._progress("walking", every=_LOOK)
         self.evaluator.ledger.refresh()
         self.board.take_up()
-        self._given = self.space.first(self.student)
+        self._drawing = Drawing(
+            self.study, self.space, self.student, self.rounds, self.objective, self.trials, self.seed, self.sampler
+        )
         try:
             with ThreadPoolExecutor(max_workers=1, thread_name_prefix="rnnprog-notes") as self._aside:
                 while not (reason := self._finished()):
@@ -156,7 +158,7 @@ class Search:
         trials = self.board.trials()
         if counted(trials) >= self.trials and not any(trial.state == TrialState.WAITING for trial in trials):
             return "all trials are done"
-        if len(trials) >= _REPEATS * self.trials + len(self._given):
+        if len(trials) >= _REPEATS * self.trials + len(self._drawing.given):
             return "the sampler repeats itself: every candidate it draws was tried before"
         return ""
 
@@ -172,7 +174,8 @@ class Search:
             self.evaluator.purse.learn(self.evaluator.ledger.refresh(trials).spent)
             place = places_of(trials)[trial.number]
             pool = self._hold_rounds(place)
-            candidate = self._draw(trial, place, pool, trials)
+            candidate = self._drawing.draw(trial, place, pool, trials)
+            self._noted = self._aside.submit(annotate_trial, trial, candidate, self.folder)
             try:
                 outcome = self._evaluate(trial, place, candidate)
             finally:
@@ -194,9 +197,9 @@ class Search:
 
     def _hold_rounds(self, place: int) -> Pool:
         """Hold the rounds of proposals that are due before this trial, or wait for the worker that holds them."""
-        for number in self.rounds.due(place, len(self._given)):
+        for number in self.rounds.due(place, len(self._drawing.given)):
             while self.board.round(number) is None:
-                if self.board.held_by_other(self.rounds.place(number, len(self._given))):
+                if self.board.held_by_other(self.rounds.place(number, len(self._drawing.given))):
                     self._patience()
                     time.sleep(_POLL)
                     continue
@@ -207,37 +210,6 @@ class Search:
     def _patience(self) -> None:
         if reached := self.evaluator.purse.exhausted:
             raise OutOfBudgetError(f"the budget is spent: {reached}")
-
-    def _draw(self, trial: optuna.Trial, place: int, pool: Pool, trials: list[FrozenTrial]) -> Candidate:
-        empty = self.space.room(pool)
-        drawn = bool(trials[trial.number].system_attrs.get("fixed_params"))  # to the end, before it broke off
-        free = place >= len(self._given) and self.objective.single and not drawn and not _untried(pool, trials)
-        again = second_chance(Recent(self.study, trials), place) if free else None
-        fixed = self._fixed(place) if again is None else dict(again.params)
-        startup = max(4, min(10, self.trials // 4))
-        seed = derive_seed(self.seed, "sampler", place)
-        parents = {(option.part, option.label): option.parents[0] for option in pool.options if option.parents}
-        inner = make_sampler(self.sampler, seed, startup, self.objective.single, empty, parents)
-        self.study.sampler = Masked(inner, empty, seed, fixed, Fitting(self.space, pool, self.student).unfit)
-        trial.study = Recent(self.study, trials)
-        with together(self.study._storage):
-            if again is not None:
-                trial.set_user_attr(AGAIN, again.number)
-            candidate = self.space.suggest(trial, pool)
-            if place == 0:
-                candidate = Candidate(options=candidate.options)  # the student as it is, whatever ranges can express
-            self.study._storage.set_trial_system_attr(trial._trial_id, CANDIDATE, candidate.model_dump(mode="json"))
-            trial.set_user_attr(DRAWN, candidate.digest)
-            trial.set_user_attr("place", place)
-        self._noted = self._aside.submit(annotate_trial, trial, candidate, self.folder)
-        return candidate
-
-    def _fixed(self, place: int) -> dict[str, Any]:
-        if place < len(self._given):
-            base = self._given[0]
-            change = {name: value for name, value in self._given[place].items() if value != base[name]}
-            return {**base, **self.rounds.best_params(), **change} if change else base
-        return {}
 
     def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
         trials = self.board.trials()
@@ -355,17 +327,6 @@ class Search:
             failed=done.failed,
             best=None if best is None else best.user_attrs["measures"]["score"],
         )
-
-
-def _untried(pool: Pool, trials: list[FrozenTrial]) -> bool:
-    """Return whether there are options that no trial has had."""
-    had = {
-        item
-        for trial in trials
-        if trial.state in (TrialState.COMPLETE, TrialState.RUNNING)
-        for item in trial.params.items()
-    }
-    return any((option.part, option.label) not in had for option in pool.options)
 
 
 class _EvaluationError(RuntimeError):
