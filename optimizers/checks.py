@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,6 +66,8 @@ def check_search(
         budget: the limits.
         valset: sequences to judge on.
 
+    Warns where the budget ends within the first candidate.
+
     Raises:
         ConfigurationError: a phase or an output that the program does not have, a model that was not given, or a
             budget that is below one evaluation.
@@ -80,6 +83,15 @@ def check_search(
         raise ConfigurationError(
             f"a budget of {budget.calls} calls is below one evaluation: the shortest sequence alone takes at least "
             f"{least}; raise the budget or shorten the sequences"
+        )
+    whole = (
+        objective.rollouts * len(phases_of(student)) * sum(len(item.example.get("steps") or (1,)) for item in valset)
+    )
+    if budget.calls is not None and budget.calls < whole:
+        warnings.warn(
+            f"a budget of {budget.calls} calls ends within the first candidate, which takes about {whole} calls over "
+            f"{len(valset)} sequences; the student will most likely be returned as it is",
+            stacklevel=4,
         )
 
 

@@ -195,3 +195,10 @@ def test_proposers_that_give_nothing_usable_are_told(student: RecurrentModule) -
     space = Space(parts=(Instructions(phase="predictor", proposals=2),))
     with pytest.warns(UserWarning, match="no proposal could be used; the first was refused: .*out of ideas"):
         compiled(student, space=space, proposer=Nonsense(), schedule=Schedule(trials=2, rounds=1, concurrency=1))
+
+
+def test_a_budget_that_ends_within_the_first_candidate_is_told_before_it_is_spent(
+    student: RecurrentModule,
+) -> None:
+    with pytest.warns(UserWarning, match="20 calls ends within the first candidate, which takes about 36 calls over 4"):
+        assert compiled(student, budget=Budget(calls=20)).ledger.spent.calls <= 21
