@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from rnnprog.optimizers.marks import CANDIDATE, DUPLICATE, PRUNED_AFTER
 from rnnprog.optimizers.objective import MEASURES, Objective
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE
-from rnnprog.optimizers.pruning import PRUNED_AFTER, feasible
+from rnnprog.optimizers.pruning import feasible
 
 __all__ = ["front", "ranked"]
 

@@ -11,14 +11,15 @@ import optuna
 from optuna.trial import TrialState
 
 from rnnprog.metrics import Metric
+from rnnprog.optimizers.board import refused_proposals
 from rnnprog.optimizers.differences import text_diff
 from rnnprog.optimizers.ledger import StudyLedger
+from rnnprog.optimizers.marks import AGAIN, CANDIDATE, DUPLICATE, PRUNED_AFTER, RETRY
 from rnnprog.optimizers.objective import MEASURES, Objective
 from rnnprog.optimizers.options import BASE
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY, refused_proposals, tally
-from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
 from rnnprog.optimizers.ranking import front, ranked
 from rnnprog.optimizers.space import Space, phases_of
+from rnnprog.optimizers.tally import tally
 
 __all__ = ["record_of", "write_record"]
 

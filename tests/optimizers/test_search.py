@@ -27,7 +27,7 @@ from rnnprog.optimizers import (
     Space,
     default_space,
 )
-from rnnprog.optimizers.plan import CANDIDATE
+from rnnprog.optimizers.marks import CANDIDATE
 from rnnprog.optimizers.planted import best_instructions, planted_lm, planted_program, planted_sequences, rightness
 
 SEQUENCES = planted_sequences(10, steps=4)
