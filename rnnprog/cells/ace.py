@@ -13,7 +13,7 @@ from rnnprog.attempt import attempt
 from rnnprog.cells.ace_asking import Addition, BulletTag, CurateAdditions, ReflectOnPlaybook
 from rnnprog.cells.base import Answer, Experience, Learned
 from rnnprog.cells.playbook import SECTIONS, Mark, Playbook
-from rnnprog.cells.remembering import MemorySettings, Remembering, guide, settled
+from rnnprog.cells.remembering import MemorySettings, Remembering, guide
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import well_formed
@@ -72,10 +72,12 @@ class Edited:
 class Ace(Remembering):
     """Base of both forms: predict from the playbook, reflect and count, curate. See :class:`AceRepo`."""
 
+    about = "the playbook of this series"
+    guidance = GUIDE
     curates: type[dspy.Signature]
 
-    def __init__(self, task: TaskLike, settings: AceSettings) -> None:
-        super().__init__(task, settings, "the playbook of this series", GUIDE)
+    def __init__(self, task: TaskLike, **settings: Any) -> None:
+        super().__init__(task, **settings)
         if CITED in {*self.task.inputs, *self.task.outputs}:
             raise ConfigurationError(f"the field name {CITED!r} is taken by this cell; rename it, e.g. {CITED}_value")
         asked: Any = self.predictor.signature
@@ -201,10 +203,8 @@ class AceRepo(Ace):
     """
 
     name = "ace_repo"
+    kind = AceRepoSettings
     curates = CurateAdditions
-
-    def __init__(self, task: TaskLike, *, settings: AceRepoSettings | None = None, **changes: Any) -> None:
-        super().__init__(task, settled(AceRepoSettings, settings, changes))
 
     def wall(self) -> int:
         """Return half of the context budget."""

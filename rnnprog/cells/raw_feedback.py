@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import JsonValue
 
 from rnnprog.cells.base import Experience, Learned
-from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, indented, settled
+from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, indented
 from rnnprog.cells.turns import Turns, appended, dump_turns, joined, load_turns, turn
-from rnnprog.signatures import TaskLike, as_text
+from rnnprog.signatures import as_text
 from rnnprog.trace import Fields
 
 __all__ = ["RawFeedback", "RawFeedbackSettings"]
@@ -47,9 +45,9 @@ class RawFeedback(Remembering):
     """
 
     name = "raw_feedback"
-
-    def __init__(self, task: TaskLike, *, settings: RawFeedbackSettings | None = None, **changes: Any) -> None:
-        super().__init__(task, settled(RawFeedbackSettings, settings, changes), "feedback so far, oldest first", GUIDE)
+    kind = RawFeedbackSettings
+    about = "feedback so far, oldest first"
+    guidance = GUIDE
 
     def initial(self) -> Turns:
         """Return nothing."""

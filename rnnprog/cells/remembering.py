@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import dspy
 from pydantic import Field, ValidationError
@@ -121,19 +121,27 @@ def indented(text: str) -> str:
 class Remembering(Cell):
     """Base of the rivals: what they remember is shown as one text in the field ``memory``.
 
-    A subclass says what is shown (:meth:`shown`) and how the carry goes on (``learning``). The observation, the
-    outputs, the budgets and the frame of the guidance are the same in every arm.
+    A subclass names what it can be told (``kind``) and what its predictor is told of the memory (``about``,
+    ``guidance``: see :func:`with_memory`); it says what is shown (:meth:`shown`) and how the carry goes on
+    (``learning``). The observation, the outputs, the budgets and the frame of the guidance are the same in every arm.
 
     Args:
-        task: what is observed and predicted.
-        settings: the arm's settings.
-        signature: what the predictor is asked, with a ``memory`` input; see :func:`with_memory`.
+        task: signature string, class or :class:`~rnnprog.signatures.Task`.
+        settings: all settings as one value.
+        **changes: single settings by name.
+
+    Raises:
+        ConfigurationError: an unusable task or setting.
     """
 
-    def __init__(self, task: TaskLike, settings: MemorySettings, about: str, guidance: str) -> None:
+    kind: ClassVar[type[MemorySettings]]
+    about: ClassVar[str] = ""
+    guidance: ClassVar[str] = ""
+
+    def __init__(self, task: TaskLike, *, settings: MemorySettings | None = None, **changes: Any) -> None:
         super().__init__(as_task(task))
-        self.settings: SettingsBox[Any] = SettingsBox(settings)
-        self.predictor = dspy.Predict(with_memory(self.task, about, guidance))
+        self.settings: SettingsBox[Any] = SettingsBox(settled(self.kind, settings, changes))
+        self.predictor = dspy.Predict(with_memory(self.task, self.about, self.guidance))
         _ = self.tokenizer
 
     @property

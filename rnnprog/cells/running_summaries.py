@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 
 from rnnprog.attempt import attempt
 from rnnprog.cells.base import Experience, Learned
-from rnnprog.cells.remembering import MemorySettings, Remembering, guide, one_line, settled
+from rnnprog.cells.remembering import MemorySettings, Remembering, guide, one_line
 from rnnprog.cells.turns import Turns, appended, dump_turns, joined, load_turns, turn
 from rnnprog.effects import Call, Effects
 from rnnprog.signatures import TaskLike, as_text
@@ -77,14 +77,12 @@ class RunningSummaries(Remembering):
     """
 
     name = "running_summaries"
+    kind = RunningSummariesSettings
+    about = "summaries of earlier steps, oldest first"
+    guidance = GUIDE
 
-    def __init__(self, task: TaskLike, *, settings: RunningSummariesSettings | None = None, **changes: Any) -> None:
-        super().__init__(
-            task,
-            settled(RunningSummariesSettings, settings, changes),
-            "summaries of earlier steps, oldest first",
-            GUIDE,
-        )
+    def __init__(self, task: TaskLike, **settings: Any) -> None:
+        super().__init__(task, **settings)
         self.summariser = dspy.Predict(Summarise)
 
     def initial(self) -> Turns:
