@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import JsonValue
-
 from rnnprog.cells.base import Experience, Learned
 from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, indented
-from rnnprog.cells.turns import Turns, appended, dump_turns, joined, load_turns, turn
+from rnnprog.cells.turns import InTurns, Turns, appended, joined, turn
 from rnnprog.signatures import as_text
 from rnnprog.trace import Fields
 
@@ -23,7 +21,7 @@ class RawFeedbackSettings(MemorySettings):
     """Settings of the raw-feedback cell; saved with the program."""
 
 
-class RawFeedback(Remembering):
+class RawFeedback(InTurns, Remembering):
     """Feedback appended raw, nothing rewritten: one call a step, none to learn.
 
     The ablation that takes reflecting and rewriting out of LLM-as-RNN (arXiv 2601.13352): observation, answer and
@@ -49,10 +47,6 @@ class RawFeedback(Remembering):
     about = "feedback so far, oldest first"
     guidance = GUIDE
 
-    def initial(self) -> Turns:
-        """Return nothing."""
-        return ()
-
     def shown(self, carry: Turns, inputs: Fields) -> str:
         """Return the latest items that the budget holds."""
         return joined(carry, self.settings.value.budget, self.tokenizer, NOTHING_YET)
@@ -65,11 +59,3 @@ class RawFeedback(Remembering):
         evidence = indented(experience.feedback.text)
         text = f"Step {experience.t + 1}\n{as_text(experience.inputs)}\nYour answer:\n{answer}\n{evidence}"
         return appended(carry, turn(text, self.tokenizer), self.settings.value.budget, "feedback")
-
-    def dump_carry(self, carry: Turns) -> JsonValue:
-        """Return the items as JSON."""
-        return dump_turns(carry)
-
-    def load_carry(self, dumped: JsonValue) -> Turns:
-        """Return the items that :meth:`dump_carry` wrote."""
-        return load_turns(dumped)
