@@ -111,13 +111,14 @@ class Search:
     stopped: str = ""
     _failures: int = 0
     _shown: tuple[float, Progress] | None = None
+    _heeded: float = 0.0  # when the spending of other workers was last asked for
     _drawing: Drawing = field(init=False, repr=False)
     _aside: ThreadPoolExecutor = field(init=False, repr=False)
     _noted: Future[None] = field(init=False, repr=False)
 
     def run(self) -> None:
         """Search until the trials asked for are done, the budget is spent, or the user stops it."""
-        self.evaluator.on_entry = lambda _entry: self._progress("walking", every=_LOOK)
+        self.evaluator.on_entry = lambda _entry: self._after_walk()
         self.evaluator.ledger.refresh()
         self.board.take_up()
         self._drawing = Drawing(
@@ -171,7 +172,7 @@ class Search:
         candidate = Candidate()
         try:
             trials = self.board.trials()
-            self.evaluator.purse.learn(self.evaluator.ledger.refresh(trials).spent)
+            self._learn(trials)
             place = places_of(trials)[trial.number]
             pool = self._hold_rounds(place)
             candidate = self._drawing.draw(trial, place, pool, trials)
@@ -206,6 +207,20 @@ class Search:
                 self._progress(f"writing proposals, round {number}")
                 self.rounds.hold(number, self.best(), self.board.pool(self.space.start()))
         return self.board.pool(self.space.start())
+
+    def _learn(self, trials: list[FrozenTrial]) -> None:
+        """Take in what all workers have found and spent."""
+        ledger = self.evaluator.ledger
+        booked = ledger.refresh(trials).spent
+        self.evaluator.purse.learn(booked, ledger.own)
+
+    def _after_walk(self) -> None:
+        self._progress("walking", every=_LOOK)
+        if self.evaluator.purse.budget.shared and time.monotonic() - self._heeded >= _LOOK:
+            self._heeded = time.monotonic()
+            trials = self.board.trials()
+            if self.board.not_alone(trials):
+                self._learn(trials)
 
     def _patience(self) -> None:
         if reached := self.evaluator.purse.exhausted:
