@@ -216,7 +216,7 @@ class Search:
 
     def _after_walk(self) -> None:
         self._progress("walking", every=_LOOK)
-        if self.evaluator.purse.budget.shared and time.monotonic() - self._heeded >= _LOOK:
+        if self.evaluator.purse.budget.shared and time.monotonic() - self._heeded >= _POLL:
             self._heeded = time.monotonic()
             trials = self.board.trials()
             if self.board.not_alone(trials):
