@@ -65,6 +65,14 @@ def wait_for_trials(where: str, count: int, process: subprocess.Popen[str]) -> N
         time.sleep(0.1)
 
 
+def wait_for_evaluations(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline, journal = time.monotonic() + 60, folder / "journal.log"
+    while not journal.exists() or journal.read_text().count("rnnprog:evaluation:evaluation") < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the search does not get on"
+        time.sleep(0.02)
+
+
 def children(process: subprocess.Popen[str]) -> list[int]:
     found = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False
@@ -182,7 +190,11 @@ def test_a_file_of_ones_own_is_tuned(tmp_path: Path) -> None:
 def test_a_killed_search_is_reported_as_it_stands_and_goes_on_with_the_same_model_only(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start("--trials", "60", "--out", str(out))
-    wait_for_trials(str(out), 3, process)
+    wait_for_evaluations(out, 1, process)
+    process.kill()
+    process.communicate()
+    process = start("--trials", "60", "--out", str(out))
+    wait_for_trials(str(out), 4, process)
     process.kill()
     process.communicate()
     assert not (out / "tuning.json").exists(), "it had no time to write anything down but its study"
@@ -193,6 +205,7 @@ def test_a_killed_search_is_reported_as_it_stands_and_goes_on_with_the_same_mode
     assert len(record["sequences"]) == 4
     assert record["best"] is not None
     assert "Where the prompts came from" in page.read_text()
+    assert "the student as it was: 0" in page.read_text(), "also where its first trial was killed"
     other = start("--trials", "60", "--out", str(out), "--lm", "openai/gpt-4o-mini")
     _, err = other.communicate(timeout=60)
     assert other.returncode == 2
