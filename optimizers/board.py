@@ -117,6 +117,12 @@ class Board:
                 return True
         return False
 
+    def not_alone(self, trials: list[FrozenTrial]) -> bool:
+        """Return whether another worker has begun a trial that is not over, as far as is written down."""
+        return any(
+            trial.state == TrialState.RUNNING and trial.user_attrs.get(WORKER) != self.worker.id for trial in trials
+        )
+
     def _attributes(self) -> dict[str, Any]:
         return dict(self.study._storage.get_study_system_attrs(self.study._study_id))
 

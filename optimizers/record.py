@@ -4,27 +4,72 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dspy
 import optuna
 from optuna.trial import TrialState
 
+from rnnprog.folder import put_file
 from rnnprog.metrics import Metric
 from rnnprog.optimizers.board import refused_proposals
 from rnnprog.optimizers.differences import text_diff
+from rnnprog.optimizers.journal import JOURNAL
 from rnnprog.optimizers.ledger import StudyLedger
 from rnnprog.optimizers.marks import AGAIN, CANDIDATE, DUPLICATE, PRUNED_AFTER, RETRY
 from rnnprog.optimizers.objective import MEASURES, Objective
 from rnnprog.optimizers.options import BASE
 from rnnprog.optimizers.ranking import front, ranked
 from rnnprog.optimizers.space import Space, phases_of
+from rnnprog.optimizers.storage import StorageLike, open_storage
 from rnnprog.optimizers.tally import tally
 
-__all__ = ["record_of", "write_record"]
+__all__ = ["about", "keep_about", "record_as_it_stands", "record_of", "write_record"]
 
 FORMAT = 2
+_ABOUT = "rnnprog:about"
 _LEAST_TRIALS = 5  # below this many a share of variance means nothing
+
+
+def about(
+    objective: Objective,
+    sequences: list[str] | None = None,
+    student: dspy.Module | None = None,
+    space: Space | None = None,
+) -> dict[str, Any]:
+    """Return what a record tells besides its study's trials, as JSON; see :func:`record_of` for the arguments."""
+    phases = phases_of(student) if student is not None else {}
+    return {
+        "objective": objective.describe(),
+        "turned": isinstance(objective.metric, Metric) and objective.metric.sign < 0,
+        "sequences": sequences or [],
+        "texts": {phase: predictor.signature.instructions for phase, predictor in phases.items()},
+        "given": [o.model_dump(mode="json") for o in (space.start().options if space else ()) if o.label != BASE],
+    }
+
+
+def keep_about(study: optuna.Study, told: dict[str, Any]) -> None:
+    """Write into a study what a record tells besides it, so that one can be made from the study alone."""
+    if _ABOUT not in study._storage.get_study_system_attrs(study._study_id):
+        study._storage.set_study_system_attr(study._study_id, _ABOUT, told)
+
+
+def record_as_it_stands(where: StorageLike, folder: Path, name: str) -> dict[str, Any] | None:
+    """Return a search that is running, was killed or is over, as JSON; ``None`` if there is none of that name.
+
+    Args:
+        where: its storage.
+        folder: where its journal is by default.
+        name: of the study.
+    """
+    if where == "memory" or (where is None and not (folder / JOURNAL).is_file()):
+        return None
+    try:
+        study = optuna.load_study(storage=open_storage(where, folder), study_name=name)
+    except KeyError:
+        return None
+    told = study._storage.get_study_system_attrs(study._study_id).get(_ABOUT)
+    return None if told is None else _record(study, told)
 
 
 def record_of(
@@ -43,6 +88,15 @@ def record_of(
         student: the program that the options are laid over, for telling what each option changes in it.
         space: has the user's own options.
     """
+    return _record(study, about(objective, sequences, student, space))
+
+
+class _Judged(NamedTuple):
+    objectives: tuple[str, ...]
+
+
+def _record(study: optuna.Study, told: dict[str, Any]) -> dict[str, Any]:
+    judged = _Judged(tuple(told["objective"]["objectives"]))
     trials = study.get_trials(deepcopy=False)
     ledger = StudyLedger(study).refresh(trials)
     by_trial: dict[int, dict[str, int]] = {}
@@ -58,45 +112,38 @@ def record_of(
         row["calls"] += entry.calls
         row["tokens"] += entry.tokens
         row["money"] += entry.money or 0.0
-    best = ranked(trials, objective)
+    best = ranked(trials, judged)
     return {
         "format": FORMAT,
         "study": study.study_name,
-        "objective": objective.describe(),
-        "turned": isinstance(objective.metric, Metric) and objective.metric.sign < 0,
-        "directions": [MEASURES[name] for name in objective.objectives],
+        "objective": told["objective"],
+        "turned": told["turned"],
+        "directions": [MEASURES[name] for name in judged.objectives],
         "trials": [
             {**_trial(trial), "paid": by_trial.get(trial.number, {"calls": 0, "tokens": 0})} for trial in trials
         ],
         "tally": tally(trials).model_dump(),
-        "options": _options(study, student, space),
-        "sequences": sequences or [],
+        "options": _options(study, told),
+        "sequences": told["sequences"],
         "rejected": refused_proposals(study),
         "spent": spent,
         "best": best[0].number if best else None,
-        "front": [trial.number for trial in front(study, objective)] if len(objective.objectives) > 1 else [],
+        "front": [trial.number for trial in front(study, judged)] if len(judged.objectives) > 1 else [],
         "importance": _importance(trials),
     }
 
 
 def write_record(record: dict[str, Any], path: str | Path) -> Path:
     """Write a record, replacing an older one in one move."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
-    return path
+    return put_file(path, [json.dumps(record, ensure_ascii=False, indent=1)], errors="replace")
 
 
-def _options(study: optuna.Study, student: dspy.Module | None, space: Space | None) -> list[dict[str, Any]]:
+def _options(study: optuna.Study, told: dict[str, Any]) -> list[dict[str, Any]]:
     """Return all options but the student's, each instruction with what it changes in the one it came from."""
-    given = space.start().options if space is not None else ()
-    options = [option.model_dump(mode="json") for option in given if option.label != BASE]
+    options = [dict(option) for option in told["given"]]
     options += [dict(v) for k, v in sorted(study.user_attrs.items()) if k.startswith("option:")]
     texts = {(option["part"], option["label"]): option["value"] for option in options}
-    for phase, predictor in (phases_of(student) if student is not None else {}).items():
-        texts[f"{phase}.instruction", BASE] = predictor.signature.instructions
+    texts.update({(f"{phase}.instruction", BASE): text for phase, text in told["texts"].items()})
     for option in options:
         parent = texts.get((option["part"], (option["parents"] or [BASE])[0]))
         if isinstance(parent, str) and isinstance(option["value"], str):

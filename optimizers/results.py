@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -111,14 +112,15 @@ class Results:
     def _save(self, best: dspy.Module) -> None:
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "program.partial.json"
+        partial = self.folder / f"program.{os.getpid()}.partial.json"  # each worker saves what it found
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             best.save(str(partial))
-        except Exception as error:  # a model that cannot be saved must not cost the result
+            partial.replace(self.folder / "program.json")
+        except Exception as error:  # a model that cannot be saved, or a full disk, must not cost the result
             warnings.warn(f"the program could not be saved: {type(error).__name__}: {error}", stacklevel=4)
-            return
-        partial.replace(self.folder / "program.json")
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
         with contextlib.suppress(*storage_errors()):  # the record can be written again from the study
             sequences = [item.id for item in self.search.valset]
             search = self.search

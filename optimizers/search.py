@@ -65,6 +65,7 @@ class Search:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     stopped: str = ""
     _failures: int = 0
+    _heeded: float = 0.0  # when the spending of other workers was last asked for
     _drawing: Drawing = field(init=False, repr=False)
     _trying: Trying = field(init=False, repr=False)
     _display: Display = field(init=False, repr=False)
@@ -75,7 +76,7 @@ class Search:
         """Search until the trials asked for are done, the budget is spent, or the user stops it."""
         purse = self.evaluator.purse
         self._display = Display(self.board, self.objective, purse, self.trials, self.on_progress)
-        self.evaluator.on_entry = lambda _entry: self._display.tell("walking", every=_LOOK)
+        self.evaluator.on_entry = lambda _entry: self._after_walk()
         self.evaluator.ledger.refresh()
         self.board.take_up()
         self._trying = Trying(
@@ -131,7 +132,7 @@ class Search:
         candidate = Candidate()
         try:
             trials = self.board.trials()
-            self.evaluator.purse.learn(self.evaluator.ledger.refresh(trials).spent)
+            self._learn(trials)
             place = places_of(trials)[trial.number]
             pool = self._hold_rounds(place)
             candidate = self._drawing.draw(trial, place, pool, trials)
@@ -166,6 +167,20 @@ class Search:
                 self._display.tell(f"writing proposals, round {number}")
                 self.rounds.hold(number, self.best(), self.board.pool(self.space.start()))
         return self.board.pool(self.space.start())
+
+    def _learn(self, trials: list[FrozenTrial]) -> None:
+        """Take in what all workers have found and spent."""
+        ledger = self.evaluator.ledger
+        booked = ledger.refresh(trials).spent
+        self.evaluator.purse.learn(booked, ledger.own)
+
+    def _after_walk(self) -> None:
+        self._display.tell("walking", every=_LOOK)
+        if self.evaluator.purse.budget.shared and time.monotonic() - self._heeded >= _POLL:
+            self._heeded = time.monotonic()
+            trials = self.board.trials()
+            if self.board.not_alone(trials):
+                self._learn(trials)
 
     def _tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
         self.outcomes[trial.number] = outcome
