@@ -7,7 +7,7 @@ from typing import Any, cast
 import dspy
 
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
-from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, prompt_settings
+from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, settled
 from rnnprog.cells.parameters import SettingsBox
 from rnnprog.cells.turns import InTurns, Turns, joined, newest, turn
 from rnnprog.effects import Maybe
@@ -52,9 +52,8 @@ class FullHistory(InTurns, Cell):
         super().__init__(as_task(task))
         if "history" in {*self.task.inputs, *self.task.outputs}:
             raise ConfigurationError("the field name 'history' is taken by this cell; rename it, e.g. history_value")
-        self.settings = SettingsBox(
-            prompt_settings(FullHistorySettings, context_budget=context_budget, tokenizer=tokenizer, retries=retries)
-        )
+        given = {"context_budget": context_budget, "tokenizer": tokenizer, "retries": retries}
+        self.settings = SettingsBox(settled(FullHistorySettings, None, given))
         self.predictor = dspy.Predict(_with_history(self.task))
 
     def predicting(self, carry: Turns, inputs: Fields) -> Maybe[Answer]:
