@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ __all__ = ["about", "keep_about", "record_as_it_stands", "record_of", "write_rec
 FORMAT = 2
 _ABOUT = "rnnprog:about"
 _LEAST_TRIALS = 5  # below this many a share of variance means nothing
+_FEW = 6  # different numbers that count as choices; more are a range
+_EQUAL = 1e-9  # scores that differ by less differ by rounding
 
 
 def about(
@@ -173,8 +176,10 @@ def _trial(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
 def _importance(trials: list[optuna.trial.FrozenTrial]) -> dict[str, float]:
     """Return the share of the score's variance that each part explains by itself, between trials.
 
-    For each part: the variance between the means of its choices, over the total. Parts overlap, so shares need not add
-    up to one; with few trials for a choice they are rough. Optuna's own measures need scikit-learn.
+    For each part: epsilon squared, the variance between the means of its choices over the total, less what as many
+    choices without any effect would show. Ranges are cut into quarters. Parts overlap, so shares need not add up to
+    one; with few trials for a choice they are rough, with one for each there is none. Optuna's own measures need
+    scikit-learn.
     """
     continued = {trial.user_attrs.get(AGAIN) for trial in trials if trial.state == TrialState.COMPLETE}
     done = [
@@ -188,15 +193,33 @@ def _importance(trials: list[optuna.trial.FrozenTrial]) -> dict[str, float]:
     scores = [float(trial.values[0]) for trial in done]
     if len(scores) < _LEAST_TRIALS:
         return {}
-    mean = sum(scores) / len(scores)
-    total = sum((score - mean) ** 2 for score in scores)
+    if max(scores) - min(scores) < _EQUAL:
+        return {}
     shares: dict[str, float] = {}
     for name in sorted({name for trial in done for name in trial.params}):
-        groups: dict[Any, list[float]] = {}
-        for trial, score in zip(done, scores, strict=True):
-            if name in trial.params:
-                groups.setdefault(trial.params[name], []).append(score)
-        between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
-        if len(groups) > 1 and total > 0:
-            shares[name] = round(min(1.0, between / total), 4)
+        asked = [(trial, score) for trial, score in zip(done, scores, strict=True) if name in trial.params]
+        choices = _in_quarters([trial.params[name] for trial, _ in asked])
+        found = _share(choices, [score for _, score in asked])
+        if found is not None:
+            shares[name] = found
     return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
+
+
+def _in_quarters(values: list[Any]) -> list[Any]:
+    """Return to which quarter each of many numbers belongs; other choices as they are."""
+    numbers = sorted(value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool))
+    if len(numbers) < len(values) or len(set(numbers)) <= _FEW:
+        return values
+    return [4 * bisect.bisect_left(numbers, value) // len(numbers) for value in values]
+
+
+def _share(choices: list[Any], scores: list[float]) -> float | None:
+    groups: dict[Any, list[float]] = {}
+    for choice, score in zip(choices, scores, strict=True):
+        groups.setdefault(choice, []).append(score)
+    mean, free = sum(scores) / len(scores), len(scores) - len(groups)
+    total = sum((score - mean) ** 2 for score in scores)
+    between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
+    if len(groups) < 2 or free < 1 or max(scores) - min(scores) < _EQUAL:
+        return None
+    return round(min(1.0, max(0.0, (between - (len(groups) - 1) * (total - between) / free) / total)), 4)

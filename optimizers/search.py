@@ -37,6 +37,8 @@ from rnnprog.optimizers.trying import Outcome, SequenceError, Trying
 
 __all__ = ["Search"]
 
+GONE = "the storage is gone"
+"""How ``stopped`` begins where the storage did not answer any more."""
 _POLL = 0.25
 _LOOK = 1.0  # seconds between looks at all trials while walking
 _NOT_OURS = storage_errors()
@@ -108,7 +110,7 @@ class Search:
         """Say that the storage is gone; raise where nothing was found before."""
         if not self.outcomes:
             raise StorageError(f"the storage does not answer: {why(error)}") from error
-        self.stopped = f"the storage is gone: {why(error)}"
+        self.stopped = f"{GONE}: {why(error)}"
         warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=3)
 
     def _finished(self) -> str:

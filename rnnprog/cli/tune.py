@@ -135,6 +135,16 @@ def tune(
     _report(folder)
     if tuning.interrupted:
         raise KeyboardInterrupt
+    _say_gone(tuning.program.stopped)
+
+
+def _say_gone(stopped: str) -> None:
+    """End with an error where the search is not over, however good what was found."""
+    from rnnprog.optimizers import StorageError
+    from rnnprog.optimizers.search import GONE
+
+    if stopped.startswith(GONE):
+        raise StorageError(f"{stopped}; what was finished is kept: see to it, and the same command goes on")
 
 
 def _search(tuning: Tuning, workers: int) -> None:
