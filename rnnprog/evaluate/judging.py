@@ -17,7 +17,7 @@ from rnnprog.judgements import Judged, judged_metric
 from rnnprog.judging import judge_steps
 from rnnprog.lm.embedded import EMBEDDED_MODEL
 from rnnprog.lm.meter import Listener
-from rnnprog.metrics import Metric, get_metric
+from rnnprog.metrics import Metric
 from rnnprog.rubric import Rubric
 from rnnprog.statistics import Rules
 from rnnprog.trace import Fields, Trace
@@ -37,8 +37,8 @@ def judge_exam(
 ) -> ExamResult:
     """Let a judge score a finished exam; all arms, control and floors are put before the same judge.
 
-    The walks stay as they are. Scores, figures and comparisons are those of the judge; the metric that decided
-    before stands beside as a figure under its own name where it can be had by name.
+    The walks stay as they are. Scores, figures and comparisons are those of the judge; what decided before,
+    such as a match by ICD code, stands beside as a figure under the name of its metric.
 
     Args:
         exam: what :func:`rnnprog.evaluate.examine` gave, or a result read back from its file.
@@ -80,10 +80,9 @@ def judge_exam(
         return _not_judged(exam, told, Stop("interrupted", "interrupted"))
     except LMUnavailableError as down:
         return _not_judged(exam, told, Stop("no model", str(down)))
-    metrics = [judged_metric(judged), *_before(exam)]
-    pooled = _own_data(exam)
-    arms = tuple(_scored(arm, metrics, pooled) for arm in exam.arms)
-    scores = {a.label: scores_of(a.runs, metrics[0], pooled) for a in arms if a.runs and a.role != "floor"}
+    metric, pooled = judged_metric(judged), _own_data(exam)
+    arms = tuple(_scored(arm, metric, exam.metric.name, pooled) for arm in exam.arms)
+    scores = {a.label: scores_of(a.runs, metric, pooled) for a in arms if a.runs and a.role != "floor"}
     control = exam.control
     refusals = _refusals(exam, judged)
     told |= {"refusals": dict(refusals), "steps": dict(judged.counts)}
@@ -91,7 +90,7 @@ def judge_exam(
     told["paid this time"] = {**judged.usage.model_dump(), "usd": judged.timing.cost}
     return exam.model_copy(
         update={
-            "metric": MetricSpec.of(metrics[0]),
+            "metric": MetricSpec.of(metric),
             "arms": arms,
             "comparisons": comparisons(scores, control.label, _rules(exam)) if control is not None else (),
             "config": {**exam.config, "judge": told},
@@ -111,9 +110,10 @@ def _not_judged(exam: ExamResult, told: Fields, stop: Stop) -> ExamResult:
     return exam.model_copy(update={"config": config, "note": f"{exam.note} {note}".strip()})
 
 
-def _scored(arm: Arm, metrics: list[Metric], pooled: bool) -> Arm:
-    runs = tuple(run.model_copy(update={"scores": run_scores(run, metrics[0])}) for run in arm.runs)
-    figures = {**arm.figures, **arm_figures(runs, metrics, pooled)}
+def _scored(arm: Arm, metric: Metric, before: str, pooled: bool) -> Arm:
+    runs = tuple(run.model_copy(update={"scores": run_scores(run, metric)}) for run in arm.runs)
+    former = {before: arm.figures["score"]} if "score" in arm.figures and before != metric.name else {}
+    figures = {**arm.figures, **former, **arm_figures(runs, [metric], pooled)}
     kept = {name: figure for name, figure in figures.items() if not _by_letters(name)}
     return arm.model_copy(update={"runs": runs, "figures": kept})
 
@@ -121,13 +121,6 @@ def _scored(arm: Arm, metrics: list[Metric], pooled: bool) -> Arm:
 def _by_letters(name: str) -> bool:
     """Tell the figures in which right means equal to the label, letter for letter; a page works them out anew."""
     return name in ("recovery", "after_wrong", "after_right") or name.endswith("per right answer")
-
-
-def _before(exam: ExamResult) -> list[Metric]:
-    try:
-        return [get_metric(exam.metric.name)]
-    except ValueError:  # a task's own metric, which has no name that can be read
-        return []
 
 
 def _own_data(exam: ExamResult) -> bool:
