@@ -22,12 +22,13 @@ from pydantic import ValidationError
 from rnnprog.errors import ConfigurationError, TraceError
 from rnnprog.folder import put_file, tried_folder
 from rnnprog.trace import Fields, Timing, Trace
-from rnnprog.trace_io import read_traces, write_traces
+from rnnprog.trace_io import CUT_SHORT, read_traces, write_traces
 
 __all__ = ["Kept", "Store", "WalkKey"]
 
 STORE_FORMAT = 1
 _NOT_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_DEVICE = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)")  # what Windows takes for something else than a file
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ class Store:
         path = _with(base, ".jsonl")
         if not path.is_file():
             return None
-        (trace,) = read_traces(path)
+        trace = read_traces(path)[0]
+        if trace.error == CUT_SHORT:
+            raise TraceError(f"{path} is cut short; delete it to walk it anew")
         if trace.sequence != key.sequence:
             raise TraceError(
                 f"{path} holds sequence {trace.sequence!r}, not {key.sequence!r}; delete it to walk it anew"
@@ -152,7 +155,9 @@ class Store:
 
 def _name(text: str) -> str:
     slug = _NOT_NAME.sub("-", text)[:60].strip(".-")
-    return slug if slug == text else f"{slug}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    if slug and slug == text == text.lower() and not _DEVICE.match(text):  # capitals: some disks do not tell them apart
+        return slug
+    return f"{_DEVICE.sub('_', slug)}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def _with(base: Path, ending: str) -> Path:
