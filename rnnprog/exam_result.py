@@ -199,6 +199,7 @@ def read_exam(path: str | Path) -> ExamResult:
         for arm in head["arms"]:
             for run in arm["runs"]:
                 run["result"]["traces"] = _traces(run, path.parent)
+                _beside(run.get("prompts"), path.parent)
         return ExamResult.model_validate(head)
     except (KeyError, TypeError, AttributeError, ValueError) as error:  # what is not JSON, or not of this form
         if isinstance(error, TraceError):
@@ -208,11 +209,9 @@ def read_exam(path: str | Path) -> ExamResult:
 
 def _traces(run: Mapping[str, object], folder: Path) -> list[object]:
     name = run.pop("traces", None) if isinstance(run, dict) else None
-    if name is None:
+    place = _beside(name, folder)
+    if place is None:
         return []
-    place = (folder / str(name)).resolve()
-    if folder.resolve() not in place.parents:
-        raise TraceError(f"{name!r} leads out of the result's folder; traces must lie beside result.json")
     if not place.is_file():
         raise TraceError(f"{name} is missing beside the result; the command that made it makes it again")
     traces = read_traces(place)
@@ -222,3 +221,12 @@ def _traces(run: Mapping[str, object], folder: Path) -> list[object]:
             "is finished"
         )
     return list(traces)
+
+
+def _beside(name: object, folder: Path) -> Path | None:
+    if name is None:
+        return None
+    place = (folder / str(name)).resolve()
+    if folder.resolve() not in place.parents:
+        raise TraceError(f"{name!r} leads out of the result's folder; traces and prompts must lie beside result.json")
+    return place

@@ -51,6 +51,10 @@ def test_labels_must_differ_and_comparisons_must_name_arms() -> None:
             "leads out",
         ),
         (
+            '{"format": 1, "task": "t", "arms": [{"label": "a", "runs": [{"result": {}, "prompts": "/etc/x.jsonl"}]}]}',
+            "leads out",
+        ),
+        (
             '{"format": 1, "task": "t", "arms": [{"label": "a", "runs": [{"result": {}, "traces": "gone.jsonl"}]}]}',
             "missing beside the result",
         ),
