@@ -93,6 +93,19 @@ def test_search_finds_texts_in_every_block(exam: ExamResult, page_file: Path, op
     page.wait_for_selector("text=No step matches.")
 
 
+def test_search_reads_a_step_as_it_is_shown(open_page: Open, small_trace: Trace, tmp_path: Path) -> None:
+    """Quotation marks and line ends are found; what only the page's own notation holds is not."""
+    inputs = {"report": 'he said "no"\nand left', "long": "aB" * 40_000, "İ": "x" * 5}
+    records = (small_trace.records[0].model_copy(update={"inputs": inputs}), *small_trace.records[1:])
+    page = open_page(build_walk([small_trace.model_copy(update={"records": records})], tmp_path / "page.html"))
+    for words, count in (('said "NO"', 1), ("ab", 1), ('"p":', 0), ("report", 1), ("xxx", 1)):
+        page.fill("#filter-text", words)
+        wait_for_count(page, count)
+        if count:
+            page.wait_for_selector("#detail h2:has-text('step 0')")
+            page.wait_for_selector("#detail mark")
+
+
 def test_search_finds_the_step_that_wrote_a_line_of_memory(open_page: Open, small_trace: Trace, tmp_path: Path) -> None:
     memory = {"sections": [{"key": "rules", "title": "Rules", "items": ["b", "quokka"]}]}
     last = small_trace.records[3]
