@@ -6,7 +6,8 @@ import html
 import re
 from dataclasses import dataclass
 
-from rnnprog.exam_result import Arm, ExamResult
+from rnnprog.errors import ConfigurationError
+from rnnprog.exam_result import Arm, ExamResult, MetricSpec
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow
 from rnnprog.statistics.correction import CORRECTIONS
@@ -14,6 +15,7 @@ from rnnprog.statistics.correction import CORRECTIONS
 __all__ = [
     "Table",
     "cost_table",
+    "further_table",
     "memory_table",
     "recovery_table",
     "result_table",
@@ -40,6 +42,8 @@ _LATEX = {
 }
 _LATEX_SPECIAL = re.compile("|".join(re.escape(char) for char in _LATEX))
 _MINUS = re.compile(r"(?<![\w-])-(?=\d)")
+_OWN = {"score", "last", "recovery", "after_wrong", "after_right"}  # figures that other tables show, as these do:
+_BILLED = (" per step", " per right answer", " of the warm-up")
 _MARKDOWN_SPECIAL = re.compile(r"([\\|`*_<>\[\]])")
 
 
@@ -98,6 +102,29 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
     if not exam.metric.binary and any(row.failed for row in rows):
         note += " A step without an answer is charged what the metric says, by default the worst score of its run."
     return Table("Results", tuple(columns), tuple(cells), tuple(row.role for row in rows), note)
+
+
+def further_table(exam: ExamResult) -> Table:
+    """Return the metrics that did not decide, with their intervals, for every arm and floor that has them."""
+    found = dict.fromkeys(name for arm in exam.arms for name in arm.figures)
+    names = [name for name in found if name not in _OWN and not name.endswith(_BILLED)]
+    metrics = {name: _described(name) for name in names}
+    shown = [arm for arm in exam.arms if any(name in arm.figures for name in names)]
+    cells = tuple(
+        (arm.label, *(numbers.figure(arm.figures[n], m) if n in arm.figures else "–" for n, m in metrics.items()))
+        for arm in shown
+    )
+    lower = [name for name, metric in metrics.items() if not metric.higher_is_better]
+    note = "Nothing was tested by these metrics." + (f" Lower is better: {', '.join(lower)}." if lower else "")
+    columns = ("arm", *(f"{name} [95 %]" for name in names))
+    return Table("Further metrics", columns, cells, tuple(arm.role for arm in shown), note)
+
+
+def _described(name: str) -> MetricSpec:
+    try:
+        return MetricSpec.of(name)
+    except ConfigurationError:  # a task's own metric: how it is written is not known from its name
+        return MetricSpec(name=name, binary=False)
 
 
 def cost_table(exam: ExamResult) -> Table:
@@ -162,7 +189,7 @@ def memory_table(rows: list[ArmRow]) -> Table:
             f"{row.updates:,}",
             *(f"{row.verdicts.get(decision, 0):,}" for decision in ("repaired", "kept_old")),
             f"{row.dropped:,}",
-            "–" if row.retention is None else f"{100 * row.retention:.1f} %",
+            *("–" if share is None else f"{100 * share:.1f} %" for share in (row.retention, row.drift)),
         )
         for row in shown
     )
@@ -175,9 +202,11 @@ def memory_table(rows: list[ArmRow]) -> Table:
         "old one kept",
         "items dropped",
         "retention",
+        "drift",
     )
     note = "Versions: steps after which the memory differed. Repaired and old one kept: decisions of the guard."
-    note += " Retention: share of items that a rewrite keeps word for word."
+    note += " Retention: share of items that a rewrite keeps word for word. Drift: share of those of ten steps earlier"
+    note += " that are gone."
     return Table("Memory", columns, cells, tuple(row.role for row in shown), note)
 
 

@@ -142,6 +142,15 @@ def test_retention_is_that_of_the_metrics() -> None:
     assert arm_rows(exam, columns_of(exam))[0].retention == pytest.approx(np.mean(kept[1:]))  # nothing to keep at first
 
 
+def test_drift_is_that_of_the_metrics() -> None:
+    trace = sample_trace(60)
+    exam = exam_of(trace)
+    gone = [p.drift for p in memory_curve(trace)][10:]
+    assert 0 < np.mean(gone) < 1
+    assert arm_rows(exam, columns_of(exam))[0].drift == pytest.approx(np.mean(gone))
+    assert arm_rows(exam_of(labels("aab", "aaa")), columns_of(exam_of(labels("aab", "aaa"))))[0].drift is None
+
+
 def test_learning_curve_of_two_sequences_worked_out_by_hand() -> None:
     columns = columns_of(exam_of(labels("aaaaaaaaaa", "aabbaaaaaa", "1"), labels("aaaaaaaaaa", "abbaaaaaaa", "2")))
     (curve,) = learning_curves(columns, 1)

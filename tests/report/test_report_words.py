@@ -11,9 +11,18 @@ from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.columns import columns_of
 from rnnprog.report.sample import NOTE, sample_exam
-from rnnprog.report.tables import Table, memory_table, recovery_table, result_table, to_html, to_latex, to_markdown
+from rnnprog.report.tables import (
+    Table,
+    further_table,
+    memory_table,
+    recovery_table,
+    result_table,
+    to_html,
+    to_latex,
+    to_markdown,
+)
 from rnnprog.report.verdict import headline, statements
-from rnnprog.statistics import Comparison
+from rnnprog.statistics import Comparison, Estimate
 from rnnprog.trace import Failure, Result, StepRecord, Trace
 
 
@@ -144,6 +153,19 @@ def test_result_table_has_every_arm_and_its_floor_asks_no_model() -> None:
     assert table.rows[-1][table.columns.index("calls / step")] == "–"
     assert table.rows[3][table.columns.index("gain over control")] == "control"
     assert "Holm" in table.note
+
+
+def test_metrics_that_did_not_decide_are_shown_with_their_intervals() -> None:
+    found = Estimate(value=0.5, low=0.25, high=0.75, level=0.95, n=9, unit="steps", method="")
+    names = ("score", "macro_f1[y]", "mae[y]", "house points", "calls per step", "tokens of the warm-up", "recovery")
+    first = arm("new", "aab").model_copy(update={"figures": dict.fromkeys(names, found)})
+    floor = arm("rule", "aaa", "floor").model_copy(update={"figures": {"mae[y]": found}})
+    table = further_table(ExamResult(task="t", arms=(first, floor, arm("old", "abb"))))
+    assert table.columns == ("arm", "macro_f1[y] [95 %]", "mae[y] [95 %]", "house points [95 %]")
+    shown = "0.5 [0.25, 0.75]"
+    assert table.rows == (("new", shown, shown, shown), ("rule", "–", shown, "–"))
+    assert "Lower is better: mae[y]." in table.note
+    assert further_table(sample_exam(2, 3, 1)).rows == ()
 
 
 def test_recovery_is_given_for_every_arm_and_floor() -> None:
