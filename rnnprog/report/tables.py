@@ -44,6 +44,7 @@ _LATEX_SPECIAL = re.compile("|".join(re.escape(char) for char in _LATEX))
 _MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 _OWN = {"score", "last", "recovery", "after_wrong", "after_right"}  # figures that other tables show, as these do:
 _BILLED = (" per step", " per right answer", " of the warm-up")
+_INTERVAL = re.compile(r"\[[^\[\]]*\]|\d %")
 _MARKDOWN_SPECIAL = re.compile(r"([\\|`*_<>\[\]])")
 
 
@@ -101,6 +102,9 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
         note += "; p is corrected for all comparisons." if len(exam.comparisons) > 1 else "."
     if not exam.metric.binary and any(row.failed for row in rows):
         note += " A step without an answer is charged what the metric says, by default the worst score of its run."
+    if not recovery_table(exam, rows).rows:
+        told = (arm.figures["recovery"].method for arm in exam.arms if "recovery" in arm.figures)
+        note += "".join(f" Recovery from errors is not given: {why}." for why in list(dict.fromkeys(told))[:1])
     return Table("Results", tuple(columns), tuple(cells), tuple(row.role for row in rows), note)
 
 
@@ -220,13 +224,18 @@ def to_html(table: Table) -> str:
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.columns)
     body = []
     for row, kind in zip(table.rows, table.kinds, strict=True):
-        name, *cells = (html.escape(cell) for cell in row)
+        name, *cells = (_together(html.escape(cell)) for cell in row)
         body.append(f'<tr class="{kind}"><th scope="row">{name}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
     note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(table.title, quote=True)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{note}"
     )
+
+
+def _together(cell: str) -> str:
+    """Keep an interval, and a number with its unit, on one line where a narrow page breaks the cell."""
+    return _INTERVAL.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), cell)
 
 
 def to_markdown(table: Table) -> str:

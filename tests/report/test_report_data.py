@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnprog.cells.playbook import Playbook
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
 from rnnprog.metrics import memory_curve, recovery, score_steps
 from rnnprog.report import blocks
@@ -260,6 +261,13 @@ def test_blocks_hold_what_json_does_not_know() -> None:
         "x": ["NaN", "Infinity", 1.5],
         "y": "?",
     }
+
+
+def test_a_playbook_is_read_as_it_stands_in_the_prompt() -> None:
+    book = Playbook().add("clues", "Wind brings rain.").add("others", "Fog stays.").mark({"clu-00001": "helpful"})
+    carry = book.model_dump(mode="json")
+    assert carry_lines(carry)[:2] == ["#bullets", f"-{book.bullets[0].render()}"]
+    assert carry_items(carry) == {("clues", "Wind brings rain."), ("others", "Fog stays.")}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from rnnprog.evaluate.scoring import arm_figures
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
+from rnnprog.metrics import get_metric
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.columns import columns_of
@@ -24,6 +26,10 @@ from rnnprog.report.tables import (
 from rnnprog.report.verdict import headline, statements
 from rnnprog.statistics import Comparison, Estimate
 from rnnprog.trace import Failure, Result, StepRecord, Trace
+
+
+def _figures(runs: list[ArmRun]) -> dict[str, Estimate]:
+    return arm_figures(runs, [get_metric("mae[y]")], pooled=False)
 
 
 def rows_of(exam: ExamResult) -> list[ArmRow]:
@@ -166,6 +172,20 @@ def test_metrics_that_did_not_decide_are_shown_with_their_intervals() -> None:
     assert table.rows == (("new", shown, shown, shown), ("rule", "–", shown, "–"))
     assert "Lower is better: mae[y]." in table.note
     assert further_table(sample_exam(2, 3, 1)).rows == ()
+
+
+def test_where_recovery_means_nothing_the_results_say_why() -> None:
+    record = StepRecord(t=0, id="0", inputs={}, prediction={"y": 1.5}, target={"y": 2.5})
+    run = ArmRun(result=Result(traces=(Trace(sequence="s", records=(record,)),)))
+    exam = ExamResult(
+        task="t", metric=MetricSpec.of("mae[y]"), arms=(Arm(label="a", runs=(run,), figures=_figures([run])),)
+    )
+    assert "Recovery from errors is not given: nothing hits a number exactly" in result_table(exam, rows_of(exam)).note
+
+
+def test_an_interval_is_never_broken_between_its_ends() -> None:
+    table = Table("t", ("arm", "x"), (("a b", "44.2 % [37.1, 50.4]"),), ("arm",))
+    assert "<td>44.2\u00a0% [37.1,\u00a050.4]</td>" in to_html(table)
 
 
 def test_recovery_is_given_for_every_arm_and_floor() -> None:
