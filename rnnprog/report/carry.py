@@ -55,7 +55,7 @@ def carry_items(carry: JsonValue) -> frozenset[tuple[str, str]] | None:
     if sections is None and isinstance(carry, dict):
         sections = _sections(carry.get("memory"))
     if sections is None and isinstance(carry, dict) and isinstance(bullets := carry.get("bullets"), list):
-        return frozenset((b.get("section", ""), b.get("text", "")) for b in bullets if isinstance(b, dict))
+        return frozenset((str(b.get("section")), str(b.get("text"))) for b in bullets if isinstance(b, dict))
     return None if sections is None else frozenset((s.get("key", ""), item) for s in sections for item in s["items"])
 
 

@@ -267,7 +267,7 @@ def test_a_playbook_is_read_as_it_stands_in_the_prompt() -> None:
     book = Playbook().add("clues", "Wind brings rain.").add("others", "Fog stays.").mark({"clu-00001": "helpful"})
     carry = book.model_dump(mode="json")
     assert carry_lines(carry)[:2] == ["#bullets", f"-{book.bullets[0].render()}"]
-    assert carry_items(carry) == {("clues", "Wind brings rain."), ("others", "Fog stays.")}
+    assert carry_items(carry) == frozenset({("clues", "Wind brings rain."), ("others", "Fog stays.")})
 
 
 @pytest.mark.parametrize(
