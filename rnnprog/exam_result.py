@@ -172,6 +172,7 @@ def write_exam(exam: ExamResult, folder: str | Path) -> Path:
         for run, place in zip(arm.runs, dumped["runs"], strict=True):
             name = f"traces/{index:02d}-{_NOT_NAME.sub('-', arm.label)}-seed{run.seed}.jsonl"
             place["traces"] = name if run.result.traces else None
+            place["sequences"] = len(run.result.traces)
             if run.result.traces:
                 write_traces(run.result.traces, folder / name)
     return put_file(folder / "result.json", [json.dumps({"format": EXAM_FORMAT, **head}, ensure_ascii=False, indent=1)])
@@ -201,14 +202,14 @@ def read_exam(path: str | Path) -> ExamResult:
                 run["result"]["traces"] = _traces(run, path.parent)
                 _beside(run.get("prompts"), path.parent)
         return ExamResult.model_validate(head)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:  # what is not JSON, or not of this form
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:  # no JSON, or not of this form
         if isinstance(error, TraceError):
             raise
         raise TraceError(f"{path} is not the result of an exam: {error}") from error
 
 
 def _traces(run: Mapping[str, object], folder: Path) -> list[object]:
-    name = run.pop("traces", None) if isinstance(run, dict) else None
+    name, wanted = (run.pop("traces", None), run.pop("sequences", None)) if isinstance(run, dict) else (None, None)
     place = _beside(name, folder)
     if place is None:
         return []
@@ -219,6 +220,10 @@ def _traces(run: Mapping[str, object], folder: Path) -> list[object]:
         raise TraceError(
             f"{place} is cut short in sequence {cut.sequence!r}; the command that made it makes it again, from what "
             "is finished"
+        )
+    if wanted not in (None, len(traces)):
+        raise TraceError(
+            f"{place} has {len(traces)} sequences of {wanted}: it is cut short; the command that made it makes it again"
         )
     return list(traces)
 

@@ -87,7 +87,7 @@ class Store:
         if path.is_file():
             try:
                 before = json.loads(path.read_text(encoding="utf-8"))
-                found, known = before["shared"], before["arms"]
+                found, known = dict(before["shared"]), dict(before["arms"])
             except (ValueError, KeyError, TypeError) as error:
                 raise ConfigurationError(f"{path} is damaged ({error}); give another folder") from error
             told = _differences(found, json.loads(json.dumps(shared)), "")
@@ -131,7 +131,10 @@ class Store:
         path = _with(base, ".jsonl")
         if not path.is_file():
             return None
-        trace = read_traces(path)[0]
+        try:
+            trace = read_traces(path)[0]
+        except TraceError as error:
+            raise TraceError(f"{error}; delete {path} to walk it anew") from error
         if trace.error == CUT_SHORT:
             raise TraceError(f"{path} is cut short; delete it to walk it anew")
         if trace.sequence != key.sequence:

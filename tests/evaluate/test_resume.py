@@ -267,11 +267,12 @@ def test_a_damaged_walk_is_an_error_that_says_how_to_go_on(tmp_path: Path) -> No
     walk = tmp_path / "walks" / "reflective" / "seed0" / "s01.jsonl"
     whole = walk.read_text()
     walk.write_text("{\n")
-    with pytest.raises(TraceError, match="s01"):
+    with pytest.raises(TraceError, match=r"s01.*delete .*s01\.jsonl to walk it anew"):
         sit(tmp_path)
     walk.write_text("".join(whole.splitlines(keepends=True)[:-2]))
     with pytest.raises(TraceError, match=r"s01.*cut short; delete it"):
         sit(tmp_path)
-    (tmp_path / "exam.json").write_text("{")
-    with pytest.raises(ConfigurationError, match="damaged"):
-        sit(tmp_path)
+    for text in ("{", "[]", '{"shared": 3, "arms": 4}'):
+        (tmp_path / "exam.json").write_text(text)
+        with pytest.raises(ConfigurationError, match="damaged"):
+            sit(tmp_path)
