@@ -15,7 +15,7 @@ from rnnprog.report.arms import arm_rows
 from rnnprog.report.columns import FLAGS, columns_of
 from rnnprog.report.sample import sample_exam, sample_trace
 from rnnprog.report.verdict import headline
-from rnnprog.trace import Trace
+from rnnprog.trace import StepRecord, Trace
 
 FORGED = '<script>document.title = "forged"</script><img src=x onerror=\'document.title = "forged"\'>'
 Open = Callable[..., Any]
@@ -220,6 +220,16 @@ def test_content_is_never_markup(open_page: Open, small_trace: Trace, tmp_path: 
     assert page.title() == FORGED
     assert page.locator("main img").count() == 0
     assert page.inner_text("#prompts pre >> nth=0") == FORGED
+
+
+def test_wild_numbers_are_drawn_without_a_complaint(open_page: Open, tmp_path: Path) -> None:
+    pairs = [(1e300, 0.0), (-1e308, 1e308), (1.0, float("nan")), (2.0, 2.5), (3.0, 1e39)]
+    records = [
+        StepRecord(t=t, id=str(t), inputs={}, prediction={"y": said}, target={"y": true})
+        for t, (said, true) in enumerate(pairs)
+    ]
+    page = open_page(build_walk([Trace(sequence="s", records=tuple(records))], tmp_path / "page.html"))
+    assert page.locator("#values svg").count() == 1
 
 
 def test_prompts_are_opened_on_demand(open_page: Open, small_trace: Trace, tmp_path: Path) -> None:
