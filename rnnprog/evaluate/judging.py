@@ -10,7 +10,7 @@ import dspy
 from rnnprog.errors import LMUnavailableError
 from rnnprog.evaluate.caps import CapReached, Gate, check_priced
 from rnnprog.evaluate.config import Running
-from rnnprog.evaluate.scoring import arm_figures, comparisons, run_scores, scores_of
+from rnnprog.evaluate.scoring import arm_figures, comparisons, horizon, run_scores, scores_of
 from rnnprog.exam_result import Arm, ExamResult, MetricSpec
 from rnnprog.jobs import Stop
 from rnnprog.judgements import Judged, judged_metric
@@ -131,9 +131,9 @@ def _own_data(exam: ExamResult) -> bool:
 
 
 def _rules(exam: ExamResult) -> Rules:
-    alpha, delay = exam.config.get("alpha", 0.05), exam.config.get("delay", 0)
-    steps = delay if exam.config.get("delay_by", "steps") == "steps" else 0
-    return Rules(alpha=alpha, horizon=int(steps) + 1)  # type: ignore[arg-type]
+    alpha, delay, by = (exam.config.get(*of) for of in (("alpha", 0.05), ("delay", 0), ("delay_by", "steps")))
+    runs = exam.control.runs if exam.control is not None else ()
+    return Rules(alpha=alpha, horizon=horizon(delay, str(by), runs))  # type: ignore[arg-type]
 
 
 def _traces(arm: Arm) -> list[Trace]:
