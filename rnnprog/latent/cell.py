@@ -115,8 +115,8 @@ class LatentCell(Cell):
             raise BackboneMismatchError(
                 f"this bank was written by another model ({stored.get('backbone')}), not {mine}"
             )
-        device = self.memory.model.backbone.device
-        return Bank(*(_unpacked(stored[name], _KINDS[name]) for name in _PARTS)).to(device).checked()
+        bank = Bank(*(_unpacked(stored[name], _KINDS[name]) for name in _PARTS))
+        return cast(Bank, self.memory.model.settled(bank))
 
     def describe(self) -> Fields:
         """Return method, capacity and fingerprints."""
