@@ -255,3 +255,11 @@ def test_the_engine_refuses_an_empty_request(engine: LatentEngine) -> None:
 
     with pytest.raises(EmptyConversationError, match="no user message"):
         engine.complete(Request(model="x", messages=(Message.assistant("hello"),)))
+
+
+@pytest.mark.parametrize("adapter", [dspy.ChatAdapter(use_json_adapter_fallback=False), dspy.JSONAdapter()])
+def test_an_empty_field_is_no_question(engine: LatentEngine, adapter: dspy.Adapter) -> None:
+    """Not the words of the layout around it."""
+    lm = dspy.LM("latent/memory", engine=engine, cache=False)
+    with dspy.context(lm=lm, adapter=adapter), pytest.raises(Exception, match="leaves 'question' empty"):
+        dspy.Predict("context, question -> pet")(context="ana", question=" ")
