@@ -207,6 +207,19 @@ def test_the_way_out_is_a_flag_that_works(tmp_path: Path, rows: str, advised: st
         assert call("run", str(path), *own, *flags).returncode == 0
 
 
+@pytest.mark.parametrize(("mark", "advised"), [(";", "delimiter=;"), ("\t", r"delimiter=\t"), ("|", "delimiter=|")])
+def test_the_separator_is_advised_as_a_flag_that_works(tmp_path: Path, mark: str, advised: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("day,rain,sky\n1,1,sun\n2,2,rain\n".replace(",", mark))
+    own = ["--signature", "rain: float -> tomorrow: str", "--order-by", "day", "--target", "next:sky"]
+    done = call("run", str(path), *own)
+    assert done.returncode == 2
+    assert f"add --option '{advised}'" in done.stderr
+    assert call("run", str(path), *own, "--option", advised).returncode == 0
+    done = call("run", str(path), *own, "--option", "delimiter=tab")
+    assert (done.returncode, "one character" in done.stderr) == (2, True)
+
+
 def test_an_option_that_a_file_does_not_have(table: Path) -> None:
     done = call("run", str(table), *OWN, "--option", "encode=latin-1")
     assert done.returncode == 2
