@@ -86,7 +86,9 @@ class Task:
         extra = [name for name in values if name not in self.signature.input_fields]
         if missing or extra:
             told = [f"missing {missing}"] * bool(missing) + [f"unknown {extra}"] * bool(extra)
-            raise ValueError(f"the observation has {' and '.join(told)}; the task's inputs are {list(self.inputs)}")
+            raise ValueError(
+                f"the observation has {' and '.join(told)}; the task's inputs are {list(self.inputs)}, its outputs {list(self.outputs)}"
+            )
 
     def __str__(self) -> str:
         def side(fields: Mapping[str, Any]) -> str:

@@ -117,3 +117,14 @@ def test_a_judge_that_answers_nonsense_gives_no_feedback_and_no_guess() -> None:
         assert [u.failure.phase for u in record.updates if u.failure] == ["judge"]
         assert all(u.feedback is None for u in record.updates)
     assert None not in out.outputs
+
+
+@pytest.mark.parametrize("walked", ["call", "run"])
+def test_a_misspelt_field_is_said_before_any_call_instead_of_failing_every_step(walked: str) -> None:
+    made = program()
+    steps = [{"x": "day 0", "tomorrow": "sun"}, {"x": "day 1", "tomorow": "sun"}]
+    read = (rnnprog.Step(inputs={"x": "day 0"}), rnnprog.Step(inputs={"x": "day 1", "tomorow": "sun"}))
+    walk = {"call": lambda: made(steps=steps), "run": lambda: rnnprog.run(made, [rnnprog.Sequence(id="a", steps=read)])}
+    with pytest.raises(rnnprog.DataError, match=r"step 1: .*unknown \['tomorow'\].*outputs \['tomorrow'\]"):
+        walk[walked]()
+    assert not made.history
