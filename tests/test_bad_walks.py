@@ -124,7 +124,10 @@ def test_a_misspelt_field_is_said_before_any_call_instead_of_failing_every_step(
     made = program()
     steps = [{"x": "day 0", "tomorrow": "sun"}, {"x": "day 1", "tomorow": "sun"}]
     read = (rnnprog.Step(inputs={"x": "day 0"}), rnnprog.Step(inputs={"x": "day 1", "tomorow": "sun"}))
-    walk = {"call": lambda: made(steps=steps), "run": lambda: rnnprog.run(made, [rnnprog.Sequence(id="a", steps=read)])}
+    walk: dict[str, Callable[[], Any]] = {
+        "call": lambda: made(steps=steps),
+        "run": lambda: rnnprog.run(made, [rnnprog.Sequence(id="a", steps=read)]),
+    }
     with pytest.raises(rnnprog.DataError, match=r"step 1: .*unknown \['tomorow'\].*outputs \['tomorrow'\]"):
         walk[walked]()
     assert not made.history
