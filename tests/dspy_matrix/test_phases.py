@@ -213,3 +213,20 @@ def test_stream_listener_on_a_phase(task: str, steps: Steps, placement: Any, reu
     expected = [o["tomorrow"] for o in program(steps=steps).outputs]
     # a listener hears one call unless allow_reuse is set: dspy's rule, pinned here
     assert answers == "".join(expected if reuse else expected[:1])
+
+
+@pytest.mark.parametrize("kind", ["embedded", "scripted", "replayed"])
+def test_the_stand_ins_stream_a_field_in_pieces(task: str, steps: Steps, kind: str, tmp_path: Any) -> None:
+    lm = rnnprog.embedded_lm()
+    if kind == "scripted":
+        lm = rnnprog.scripted_lm({"predictor": lambda _prompt: {"tomorrow": "rain"}})
+    program = rnnprog.RecurrentModule(task, learning=False)
+    program.set_lm(lm)
+    expected = "".join(o["tomorrow"] for o in program(steps=steps).outputs)
+    if kind == "replayed":
+        program.set_lm(rnnprog.record(lm, tmp_path / "tape.jsonl"))
+        program(steps=steps)
+        program.set_lm(rnnprog.replay(tmp_path / "tape.jsonl"))
+    listener = StreamListener(signature_field_name="tomorrow", allow_reuse=True)
+    pieces = asyncio.run(_pieces(dspy.streamify(program, stream_listeners=[listener]), steps))
+    assert "".join(piece.chunk for piece in pieces).replace(" ", "").strip() == expected
