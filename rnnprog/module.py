@@ -116,8 +116,8 @@ class RecurrentModule(dspy.Module):
             sequence: name of the sequence, for prediction ids.
 
         Returns:
-            The last step's outputs by name; ``outputs`` of all steps (``None`` for failed ones); ``memory``, the last
-            carry; ``trace``; ``state`` to go on from.
+            The last step's outputs by name, as JSON values (a pydantic model as a dict); ``outputs`` of all steps
+            (``None`` for failed ones); ``memory``, the last carry; ``trace``; ``state`` to go on from.
 
         Raises:
             DataError: a step cannot be read or has other fields than the task, or there is none; before any call.
