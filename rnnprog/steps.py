@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Union
 
+import dspy
+
 from rnnprog.errors import DataError
 from rnnprog.signatures import Task
 from rnnprog.signatures.text import to_json
@@ -12,7 +14,7 @@ from rnnprog.trace import Step
 
 __all__ = ["StepLike", "as_step", "as_steps"]
 
-StepLike = Union[Step, Mapping[str, Any]]
+StepLike = Union[Step, Mapping[str, Any], dspy.Example]
 
 
 def as_steps(task: Task, steps: Iterable[StepLike]) -> list[Step]:
@@ -20,8 +22,8 @@ def as_steps(task: Task, steps: Iterable[StepLike]) -> list[Step]:
 
     Args:
         task: says which fields are observed and which predicted.
-        steps: :class:`~rnnprog.Step` values, their JSON form, or flat mappings in which output fields, if all are
-            there and not ``None``, are the outcome.
+        steps: :class:`~rnnprog.Step` values, their JSON form, or flat mappings (a ``dspy.Example`` is one) in which
+            output fields, if all are there and not ``None``, are the outcome.
 
     Raises:
         DataError: an entry is none of these, has other fields than the task, or its outcome does not fit the task.
@@ -55,6 +57,8 @@ def as_step(task: Task, step: StepLike, index: int = 0) -> Step:
     Raises:
         DataError: it is no step, or its outcome does not fit the task.
     """
+    if isinstance(step, dspy.Example):
+        step = dict(step.items())
     if isinstance(step, Step):
         read = step
     elif isinstance(step, Mapping):
