@@ -20,6 +20,7 @@ _SPOKEN = {
     r"pass sort=True": "add --option sort=true",
     r"pass encoding='latin-1' \(also 'cp1252'\)": "add --option encoding=latin-1 (also cp1252)",
     r"pass reading=Reading\(missing='skip'\)": "add --option missing=skip",
+    r"pass reading=Reading\(decimal=','\)": "add --option decimal=,",
     r"pass reading=Reading\(delimiter='\\t'\)": r"add --option 'delimiter=\\t'",
     r"pass reading=Reading\(delimiter='(.)'\)": r"add --option 'delimiter=\1'",
     r"reading=Reading\(columns=\{'([^']*)': 'its column'\}\)": r"""--option 'columns={"\1": "its column"}'""",

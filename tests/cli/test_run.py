@@ -191,6 +191,8 @@ def test_python_m_is_the_same_door(tmp_path: Path) -> None:
     ("rows", "advised", "flags"),
     [
         ("3,1,sun\n1,2,rain\n2,3,sun\n", "add --option sort=true", ["--option", "sort=true"]),
+        ("31.01.2024,1,sun\n01.02.2024,2,rain\n", "or leave --order-by out if the rows", None),
+        ('1,"1.000,5",sun\n2,"-2,25",rain\n3,3,sun\n', "add --option decimal=,", ["--option", "decimal=,"]),
         ("1,,sun\n2,2,rain\n3,3,sun\n4,1,sun\n", "add --option missing=skip", ["--option", "missing=skip"]),
         ("1,1,sun\n1,2,rain\n", "--sequence-by", None),
         ("1,1,sun\n2,2,r\xfcgen\n", "add --option encoding=latin-1", None),
