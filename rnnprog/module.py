@@ -116,7 +116,7 @@ class RecurrentModule(dspy.Module):
             sequence: name of the sequence, for prediction ids.
 
         Returns:
-            The last step's outputs by name, as JSON values (a pydantic model as a dict); ``outputs`` of all steps
+            The last step's outputs by name, typed as the signature says; ``outputs`` of all steps as JSON values
             (``None`` for failed ones); ``memory``, the last carry; ``trace``; ``state`` to go on from.
 
         Raises:
@@ -230,7 +230,8 @@ class RecurrentModule(dspy.Module):
             raise
 
     def _prediction(self, walk: Walk) -> dspy.Prediction:
-        last = walk.records[-1].prediction or dict.fromkeys(self.cell.task.outputs)
+        said, task = walk.records[-1].prediction, self.cell.task
+        last = dict.fromkeys(task.outputs) if said is None else task.typed(said)
         return dspy.Prediction(
             **last,
             outputs=[record.prediction for record in walk.records],
