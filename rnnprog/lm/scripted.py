@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Union
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage, response_to_events
+from dspy.lm15 import Message, Request, Response, Usage
 
 from rnnprog.lm.awaited import Awaited
 from rnnprog.lm.faults import ScriptError
+from rnnprog.lm.pieces import in_pieces
 from rnnprog.lm.prompts import Prompt, phase_of, read_prompt, render_answer, system_text
 
 __all__ = ["AsyncScriptedEngine", "Line", "Script", "ScriptedEngine", "scripted_lm"]
@@ -55,7 +56,7 @@ class ScriptedEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close."""
