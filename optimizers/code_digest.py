@@ -98,10 +98,12 @@ def _object(value: Any, seen: Seen) -> Any:
     methods = [m.__code__ for base in own for m in vars(base).values() if isinstance(m, FunctionType)]
     changed, adds = _changed([code for code in methods if code.co_name not in ("__init__", "__post_init__")])
     skipped = {*changed, *_OF_DSPY} if isinstance(value, dspy.Module) else changed
+    # What a predictor of dspy has besides its state is drawn at random.
+    held = {} if isinstance(value, dspy.Predict) else getattr(value, "__dict__", {})
     state = {
-        name: _tell(held, seen, containers=not adds)
-        for name, held in sorted(getattr(value, "__dict__", {}).items())
-        if not name.startswith("_") and name not in skipped and not isinstance(held, dspy.Module)
+        name: _tell(attribute, seen, containers=not adds)
+        for name, attribute in sorted(held.items())
+        if not name.startswith("_") and name not in skipped and not isinstance(attribute, dspy.Module)
     }
     inside = state_digest(value) if isinstance(value, dspy.Module) else ""
     return [_tell(type(value), seen), list(state.items()), inside]

@@ -18,7 +18,7 @@ from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.ledger import Entry, StudyLedger
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.spending import OutOfBudgetError, Purse, PurseMeter
-from rnnprog.optimizers.walks import walks_of
+from rnnprog.optimizers.walks import walked
 from rnnprog.trace import Trace
 
 __all__ = ["Evaluator", "Job"]
@@ -120,11 +120,15 @@ class Evaluator:
         with self.purse.paying() as meter:
             changes: dict[str, Any] = {}
             try:
-                with _rollout(program, job.rollout) as rolled, walks_of(rolled) as walks:
-                    prediction = rolled(**job.item.example.inputs())
-                changes = _facts(walks.traces)
+                with _rollout(program, job.rollout) as rolled:
+                    prediction, traces = walked(rolled, job.item.example.inputs())
+                changes = _facts(traces)
                 score, cases = self.objective.score(job.item.example, prediction)
                 changes.update(score=score, cases=cases)
+                if self.objective.priced and meter.unpriced:
+                    raise ConfigurationError(
+                        "the price of a call is not known, so money can be no objective and no limit; take tokens"
+                    )
             except (OutOfBudgetError, KeyboardInterrupt) as stop:
                 self._write(blank, meter, start, {"kind": "unfinished", "error": str(stop) or "interrupted"})
                 raise
@@ -157,8 +161,7 @@ class Evaluator:
         entry = Entry(kind="walk", candidate=digest, sequence=item.id)
         with self.purse.paying() as meter:
             try:
-                with walks_of(program) as walks:
-                    prediction = program(**item.example.inputs())
+                prediction, traces = walked(program, item.example.inputs())
                 score, _ = self.objective.score(item.example, prediction)
             except (OutOfBudgetError, KeyboardInterrupt) as stop:
                 self._write(entry, meter, start, {"kind": "unfinished", "error": str(stop) or "interrupted"})
@@ -170,7 +173,6 @@ class Evaluator:
                 self._write(entry, meter, start, {"kind": "unfinished", "error": told})
                 return None
             paid = _paid(meter, start)
-        traces = walks.traces
         entry = entry.model_copy(update={**_facts(traces), **paid, "score": score})
         if not traces:
             self._traceless = True

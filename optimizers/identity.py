@@ -58,7 +58,9 @@ def differing(known: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
     names = [name for name in {**known, **mine} if not _same(name, known.get(name), mine.get(name))]
     told = f"{', '.join(sorted(names))} differ" if names else ""
     if _METRIC in names:
-        told += " (scores of a metric that has changed, or whose constants have, do not compare with its old ones)"
+        told += (
+            " (its code, the constants it looks up or its public attributes have changed: old scores do not compare)"
+        )
     if _MODELS in names:
         told += f" (they were {_shown(known.get(_MODELS))}, now they are {_shown(mine.get(_MODELS))})"
     return told

@@ -125,6 +125,11 @@ class Objective:
         return self.objectives == ("score",)
 
     @property
+    def priced(self) -> bool:
+        """Whether money is an objective or limited, so that the price of every call must be known."""
+        return "money" in self.objectives or "money" in self.constraints
+
+    @property
     def corpus(self) -> bool:
         """Whether the score is taken over the steps of all sequences together."""
         return isinstance(self.metric, Metric) and self.metric.corpus is not None

@@ -184,10 +184,12 @@ class PurseMeter(Meter):
     def __init__(self, purse: Purse) -> None:
         super().__init__()
         self._purse = purse
+        self.unpriced = 0  # calls that reached a model whose price is not known
 
     def book(self, prompt: int, completion: int, *, cached: bool = False, cost: float | None = None) -> None:
         """Book one call, and pay for it."""
         super().book(prompt, completion, cached=cached, cost=cost)
+        self.unpriced += cost is None and not cached
         self._purse.pay(prompt + completion, 0.0 if cached else cost)
 
     def total(self) -> Usage:

@@ -73,4 +73,10 @@ def state_digest(program: dspy.Module) -> str:
     for value in state.values():
         if isinstance(value, dict):
             value.pop("lm", None)
-    return hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    # What a field may be is not in dspy's state: one more choice for an answer would pass for the same program.
+    types = {
+        name: {field: str(info.annotation) for field, info in predictor.signature.fields.items()}
+        for name, predictor in program.named_predictors()
+    }
+    told = json.dumps([state, types], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import dspy
@@ -13,7 +12,7 @@ from rnnprog.module import RecurrentModule
 from rnnprog.optimizers.candidate import parts_of
 from rnnprog.trace import Trace
 
-__all__ = ["walks_of"]
+__all__ = ["walked"]
 
 
 class _Catcher(BaseCallback):
@@ -40,9 +39,13 @@ class _Catcher(BaseCallback):
         return [trace for _, trace in sorted(self._caught, key=lambda pair: pair[0])]
 
 
-@contextmanager
-def walks_of(program: dspy.Module) -> Iterator[_Catcher]:
-    """Catch the traces of all recurrent modules of a program that are called inside, wherever they stand in it."""
+def walked(program: dspy.Module, inputs: Mapping[str, Any]) -> tuple[Any, list[Trace]]:
+    """Call a program; return what it says, and the traces of its recurrent modules, the program's first one first."""
+    if isinstance(program, RecurrentModule):  # dspy's callbacks cost some tenths of a millisecond a call
+        said = program(**inputs)
+        trace = getattr(said, "trace", None)
+        return said, [trace] if isinstance(trace, Trace) else []
     catcher = _Catcher(program)
     with dspy.context(callbacks=[*dspy.settings.get("callbacks", []), catcher]):
-        yield catcher
+        said = program(**inputs)
+    return said, catcher.traces

@@ -115,6 +115,7 @@ def test_settings_of_callables_count_and_their_memory_does_not() -> None:
     assert code_digest(parts[0]) == code_digest(parts[1]) != code_digest(parts[2])
     asks = [dspy.Predict("question -> score: float"), dspy.Predict("question -> score: int")]
     assert code_digest(asks[0]) != code_digest(asks[1])
+    assert code_digest(asks[0]) == code_digest(dspy.Predict("question -> score: float"))
 
 
 def test_a_digest_is_the_same_in_every_process() -> None:
@@ -123,7 +124,9 @@ def test_a_digest_is_the_same_in_every_process() -> None:
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_identity import Judge, code_digest, made
-print(code_digest(made({source!r}), made({source!r}, 'among'), Judge(0.1)))
+import dspy, functools
+JUDGE = functools.partial(made, name=dspy.ChainOfThought("question -> score: float"))
+print(code_digest(made({source!r}), made({source!r}, 'among'), Judge(0.1), JUDGE))
 """
     said = {
         subprocess.run(
@@ -166,7 +169,7 @@ def test_an_edited_metric_does_not_get_the_scores_of_the_old_one(tmp_path: Path)
     edited = made(LENIENT.replace("0.25", "0.75"))
     with pytest.raises(
         ConfigurationError,
-        match=r"code of the metric differ \(scores of a metric that has changed.*another study name or storage",
+        match=r"code of the metric differ \(its code, .* do not compare\); choose another study name or storage",
     ):
         tuned(edited, student(), tmp_path)
     assert tuned(edited, student(), tmp_path, name="another").score == 0.75
@@ -198,6 +201,14 @@ def test_another_model_or_feedback_does_not_get_the_old_scores(tmp_path: Path) -
         with pytest.raises(ConfigurationError, match="feedback differ"):
             tuned("accuracy", student(feedback=feedback), tmp_path)
     assert tuned("accuracy", student(feedback=Label()), tmp_path).score is not None
+
+
+def test_one_more_answer_to_choose_from_is_another_program(tmp_path: Path) -> None:
+    tuned("accuracy", student(), tmp_path)
+    program = RecurrentModule(TASK.replace("'white'", "'white', 'black'"), budget=128)
+    program.set_lm(planted_lm())
+    with pytest.raises(ConfigurationError, match="student differ"):
+        tuned("accuracy", program, tmp_path)
 
 
 def test_gepa_does_not_go_on_with_the_state_of_another_search(tmp_path: Path) -> None:

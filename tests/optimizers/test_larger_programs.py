@@ -24,7 +24,7 @@ from rnnprog.optimizers import (
 from rnnprog.optimizers.data import items_of
 from rnnprog.optimizers.demos import propose_demos
 from rnnprog.optimizers.planted import TASK, planted_lm, planted_sequences
-from rnnprog.optimizers.walks import walks_of
+from rnnprog.optimizers.walks import walked
 from rnnprog.schema import MemorySchema, SectionSpec
 from rnnprog.tasks import load_task
 
@@ -88,7 +88,7 @@ def test_the_walks_inside_are_measured_and_proposed_from(twice: bool) -> None:
     row = found.candidate_programs[0]
     assert row["measures"]["calls_per_step"] == (3 * steps + 1) / steps
     assert row["measures"]["memory_tokens"] > 0
-    assert all(len(walked.trace) == 4 for request in keeps.asked for walked in request.walks)
+    assert all(len(walk.trace) == 4 for request in keeps.asked for walk in request.walks)
     options = [value for name, value in found.study.user_attrs.items() if name.startswith("option:")]
     assert {option["part"] for option in options} == {"start_memory"}
 
@@ -107,11 +107,10 @@ def test_examples_are_those_of_the_phases_of_the_cell_that_walked() -> None:
 
     program = Both()
     program.set_lm(rnnprog.embedded_lm())
-    with walks_of(program) as walks:
-        program(steps=data.sequences[0].steps)
-    assert [len(trace) for trace in walks.traces] == [10, 2], "the program's first module first"
-    walked = Walked(items_of(data.sequences)[0], 1.0, walks.traces[0])
-    request = Request(Demos(sets=1), ("proposed-1",), 0, program, Candidate(), (walked,), (), 0)
+    _, traces = walked(program, {"steps": data.sequences[0].steps})
+    assert [len(trace) for trace in traces] == [10, 2], "the program's first module first"
+    best = Walked(items_of(data.sequences)[0], 1.0, traces[0])
+    request = Request(Demos(sets=1), ("proposed-1",), 0, program, Candidate(), (best,), (), 0)
     (option,), _ = propose_demos(request)
     assert set(dict(option.value)) == {f"first.cell.{phase}" for phase in PHASES}  # type: ignore[arg-type]
 
