@@ -51,7 +51,8 @@ def _verdict(exam: ExamResult, rows: list[ArmRow]) -> str:
         return _compared(exam, rows)
     ranked = [row for row in rows if row.role != "floor" and row.score.value is not None]
     if not ranked:
-        return "Nothing was scored: no step has both a prediction and a known outcome."
+        lacking = "no step has both a prediction and a known outcome"
+        return f"Nothing was scored: {'the judge gave no verdict' if exam.config.get('judge') else lacking}."
     best = (max if exam.metric.higher_is_better else min)(ranked, key=lambda row: row.score.value or 0.0)
     said = f"{best.label}: {exam.metric.name} {numbers.figure(best.score, exam.metric)} over {best.steps:,} steps"
     return said + ("." if len(ranked) == 1 else f", the best of {len(ranked)} arms; nothing was tested.")
