@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Union
 
+import dspy
+
 from rnnprog.errors import DataError
 from rnnprog.signatures import Task
 from rnnprog.signatures.text import to_json
 from rnnprog.trace import Step
 
-__all__ = ["StepLike", "as_steps"]
+__all__ = ["StepLike", "as_step", "as_steps"]
 
-StepLike = Union[Step, Mapping[str, Any]]
+StepLike = Union[Step, Mapping[str, Any], dspy.Example]
 
 
 def as_steps(task: Task, steps: Iterable[StepLike]) -> list[Step]:
@@ -20,11 +22,11 @@ def as_steps(task: Task, steps: Iterable[StepLike]) -> list[Step]:
 
     Args:
         task: says which fields are observed and which predicted.
-        steps: :class:`~rnnprog.Step` values, their JSON form, or flat mappings in which output fields, if all are
-            there and not ``None``, are the outcome.
+        steps: :class:`~rnnprog.Step` values, their JSON form, or flat mappings (a ``dspy.Example`` is one) in which
+            output fields, if all are there and not ``None``, are the outcome.
 
     Raises:
-        DataError: an entry is none of these, or an outcome does not fit the task.
+        DataError: an entry is none of these, has other fields than the task, or its outcome does not fit the task.
 
     Example:
         >>> from rnnprog.signatures import as_task
@@ -35,10 +37,28 @@ def as_steps(task: Task, steps: Iterable[StepLike]) -> list[Step]:
         raise DataError(f"steps must be a list of steps, got a {type(steps).__name__}")
     if hasattr(steps, "iterrows"):
         raise DataError("steps must be a list of steps, got a data frame; give frame.to_dict('records')")
-    return [_step(task, index, step) for index, step in enumerate(steps)]
+    read = [as_step(task, step, index) for index, step in enumerate(steps)]
+    for index, step in enumerate(read):
+        try:
+            task.check_inputs(step.inputs)
+        except ValueError as error:
+            raise DataError(f"step {index}: {error}") from error
+    return read
 
 
-def _step(task: Task, index: int, step: StepLike) -> Step:
+def as_step(task: Task, step: StepLike, index: int = 0) -> Step:
+    """Return one step as a value, whatever its fields: where steps come one by one, a wrong one is a failed answer.
+
+    Args:
+        task: as in :func:`as_steps`.
+        step: as there.
+        index: its place in the sequence, for messages.
+
+    Raises:
+        DataError: it is no step, or its outcome does not fit the task.
+    """
+    if isinstance(step, dspy.Example):
+        step = dict(step.items())
     if isinstance(step, Step):
         read = step
     elif isinstance(step, Mapping):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import dspy
 import pytest
 
 import rnnprog
@@ -109,6 +110,23 @@ def test_two_sequences_of_one_name_are_refused_and_more_threads_than_work_are_fi
     assert rnnprog.run(program(), []).traces == ()
 
 
+def test_sequences_may_be_named_lists_of_what_a_program_is_called_with() -> None:
+    made = program()
+    named: dict[str, Any] = {"a": STEPS, "b": [rnnprog.Step(inputs={"x": "?"})]}
+    result = rnnprog.run(made, named)
+    assert [(trace.sequence, len(trace)) for trace in result.traces] == [("a", 4), ("b", 1)]
+    assert result.traces[0].records == made(steps=STEPS, sequence="a").trace.records
+    with pytest.raises(rnnprog.DataError, match=r"a list is no sequence; .*\{'a': steps\}"):
+        rnnprog.run(made, cast(Any, [STEPS]))
+    with pytest.raises(rnnprog.DataError, match="sequence 'a': step 0: the observation has missing"):
+        rnnprog.run(made, {"a": [{"y": "?"}]})
+
+
+def test_an_example_is_a_step() -> None:
+    examples = [dspy.Example(**step).with_inputs("x") for step in STEPS]
+    assert program()(steps=examples).trace == program()(steps=STEPS).trace
+
+
 def test_a_judge_that_answers_nonsense_gives_no_feedback_and_no_guess() -> None:
     made = program(feedback=rnnprog.JudgeFeedback(["is right"], retries=1))
     made.set_lms(judge=rnnprog.scripted_lm(["no idea"] * 50))
@@ -117,3 +135,17 @@ def test_a_judge_that_answers_nonsense_gives_no_feedback_and_no_guess() -> None:
         assert [u.failure.phase for u in record.updates if u.failure] == ["judge"]
         assert all(u.feedback is None for u in record.updates)
     assert None not in out.outputs
+
+
+@pytest.mark.parametrize("walked", ["call", "run"])
+def test_a_misspelt_field_is_said_before_any_call_instead_of_failing_every_step(walked: str) -> None:
+    made = program()
+    steps = [{"x": "day 0", "tomorrow": "sun"}, {"x": "day 1", "tomorow": "sun"}]
+    read = (rnnprog.Step(inputs={"x": "day 0"}), rnnprog.Step(inputs={"x": "day 1", "tomorow": "sun"}))
+    walk: dict[str, Callable[[], Any]] = {
+        "call": lambda: made(steps=steps),
+        "run": lambda: rnnprog.run(made, [rnnprog.Sequence(id="a", steps=read)]),
+    }
+    with pytest.raises(rnnprog.DataError, match=r"step 1: .*unknown \['tomorow'\].*outputs \['tomorrow'\]"):
+        walk[walked]()
+    assert not made.history

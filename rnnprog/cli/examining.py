@@ -48,6 +48,7 @@ EXIT_INTERRUPTED = 130
 _EXITS = {"interrupted": EXIT_INTERRUPTED, "no model": EXIT_NO_MODEL}
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
 _APART = ("judge", "preset")  # flags that are not settings of the exam by themselves
+_COLUMNS = ("target", "order_by", "sequence_by")  # flags that are options of a table of one's own
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
 
 
@@ -72,6 +73,9 @@ class Sitting:
         given: dict[str, Any] = (
             {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
         )
+        columns = {name: given.pop(name) for name in _COLUMNS if name in given}
+        if columns:
+            given["options"] = {**given.get("options", {}), **columns}
         if (name := flags.get("preset") or given.pop("preset", None)) is not None:
             given = {**preset(name), **{known: value for known, value in given.items() if known != "preset"}}
         judge = {**_settings(given.pop("judge", {})), **_settings(flags.get("judge") or {})}

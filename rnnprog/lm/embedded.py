@@ -21,10 +21,11 @@ from functools import lru_cache
 from typing import Any
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage, response_to_events
+from dspy.lm15 import Message, Request, Response, Usage
 
 from rnnprog.lm.lengths import text_tokens
 from rnnprog.lm.phases import answer
+from rnnprog.lm.pieces import in_pieces
 from rnnprog.lm.prompts import read_prompt, render_answer, system_text
 
 __all__ = ["EMBEDDED_MODEL", "AsyncEmbeddedEngine", "EmbeddedEngine", "embedded_lm"]
@@ -53,7 +54,7 @@ class EmbeddedEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer one request as a stream of events."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import dspy
-from dspy.lm15 import Request, Response, response_to_events
+from dspy.lm15 import Request, Response
 
 from rnnprog.lm.faults import ReplayError
+from rnnprog.lm.pieces import in_pieces
 from rnnprog.lm.tape import Header, Tape, read_tape
 
 __all__ = [
@@ -53,7 +54,7 @@ class RecordingEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events, once the whole answer is there."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close: every line is written through."""
@@ -78,7 +79,7 @@ class AsyncRecordingEngine:
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """Answer as a stream of events, once the whole answer is there."""
-        for event in response_to_events(await self.complete(request)):
+        for event in in_pieces(await self.complete(request)):
             yield event
 
     async def aclose(self) -> None:
@@ -107,7 +108,7 @@ class ReplayEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close."""

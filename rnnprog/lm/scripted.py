@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, Union
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage, response_to_events
+from dspy.lm15 import Message, Request, Response, Usage
 
 from rnnprog.lm.faults import ScriptError
+from rnnprog.lm.pieces import in_pieces
 from rnnprog.lm.prompts import Prompt, phase_of, read_prompt, render_answer, system_text
 
 __all__ = ["AsyncScriptedEngine", "Line", "Script", "ScriptedEngine", "scripted_lm"]
@@ -54,7 +55,7 @@ class ScriptedEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close."""

@@ -159,6 +159,20 @@ def test_a_file_of_another_program_is_refused(task: str) -> None:
         built(task).load_state(state)
 
 
+@pytest.mark.parametrize(
+    "other", ["wet: float, sky: str -> tomorrow: str", "rain: float -> tomorrow: str", "a -> b, c"]
+)
+def test_a_file_of_another_task_is_refused_and_nothing_changes(task: str, other: str, tmp_path: Path) -> None:
+    taught(built(task)).save(tmp_path / "program.json")
+    made = built(other)
+    before = json.dumps(made.dump_state())
+    with pytest.raises(
+        rnnprog.ConfigurationError, match=r"another task: its cell\.predictor has the fields Memory: Rain"
+    ):
+        made.load(tmp_path / "program.json")
+    assert json.dumps(made.dump_state()) == before
+
+
 def test_settings_of_another_kind_are_refused(task: str) -> None:
     state = built(task).dump_state()
     state["cell.settings"]["kind"] = "OtherSettings"
