@@ -52,7 +52,13 @@ def _verdict(exam: ExamResult, rows: list[ArmRow]) -> str:
     ranked = [row for row in rows if row.role != "floor" and row.score.value is not None]
     if not ranked:
         lacking = "no step has both a prediction and a known outcome"
-        return f"Nothing was scored: {'the judge gave no verdict' if exam.config.get('judge') else lacking}."
+        if exam.config.get("judge"):
+            lacking = "the judge gave no verdict"
+        elif exam.metric.name in ("judged", "alignment"):
+            lacking = (
+                f"{exam.metric.name!r} is what a judge says, and none was asked; name one, walks that are kept stay"
+            )
+        return f"Nothing was scored: {lacking}."
     best = (max if exam.metric.higher_is_better else min)(ranked, key=lambda row: row.score.value or 0.0)
     said = f"{best.label}: {exam.metric.name} {numbers.figure(best.score, exam.metric)} over {best.steps:,} steps"
     return said + ("." if len(ranked) == 1 else f", the best of {len(ranked)} arms; nothing was tested.")
