@@ -170,7 +170,7 @@ def write_exam(exam: ExamResult, folder: str | Path) -> Path:
     head = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs": {"__all__": {"result": {"traces"}}}}}})
     for index, (arm, dumped) in enumerate(zip(exam.arms, head["arms"], strict=True)):
         for run, place in zip(arm.runs, dumped["runs"], strict=True):
-            name = f"traces/{index:02d}-{_NOT_NAME.sub('-', arm.label)}-seed{run.seed}.jsonl"
+            name = f"traces/{index:02d}-{_NOT_NAME.sub('-', arm.label)[:80]}-seed{run.seed}.jsonl"
             place["traces"] = name if run.result.traces else None
             place["sequences"] = len(run.result.traces)
             if run.result.traces:

@@ -30,6 +30,8 @@ def test_arms_whose_names_look_alike_as_files_keep_their_own(tmp_path: Path) -> 
     exam = ExamResult(task="t", arms=(Arm(label="a/b", runs=(run,)), Arm(label="a b")))
     exam = exam.model_copy(update={"arms": (exam.arms[0], Arm(label="a b", runs=(ArmRun(result=Result()),)))})
     assert read_exam(write_exam(exam, tmp_path)) == exam
+    long = exam.model_copy(update={"arms": (exam.arms[0].model_copy(update={"label": "river:" + "x" * 400}),)})
+    assert read_exam(write_exam(long.model_copy(update={"comparisons": ()}), tmp_path / "long")).arms == long.arms
 
 
 def test_a_file_of_traces_that_lost_whole_sequences_is_refused(tmp_path: Path) -> None:

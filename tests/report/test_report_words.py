@@ -146,7 +146,11 @@ def test_nothing_scored() -> None:
     record = StepRecord(t=0, id="0", inputs={}, prediction={"y": 1})
     run = ArmRun(result=Result(traces=(Trace(sequence="s", records=(record,)),)))
     exam = ExamResult(task="t", arms=(Arm(label="a", runs=(run,)),))
-    assert headline(exam, rows_of(exam)).startswith("Nothing was scored")
+    assert headline(exam, rows_of(exam)).startswith("Nothing was scored: no step has")
+    judged = exam.model_copy(update={"config": {"judge": {"kind": "match"}}})
+    assert headline(judged, rows_of(judged)) == "Nothing was scored: the judge gave no verdict."
+    unasked = exam.model_copy(update={"metric": MetricSpec.of("judged")})
+    assert "'judged' is what a judge says, and none was asked" in headline(unasked, rows_of(unasked))
 
 
 def test_result_table_has_every_arm_and_its_floor_asks_no_model() -> None:
