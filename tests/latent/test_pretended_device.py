@@ -312,7 +312,9 @@ def test_a_backbone_trained_there_has_the_weights_of_one_trained_here(world: Wor
     recipe = TinyRecipe(steps=4, batch=4, width=32)
     here, there = (pretrain(world, recipe, device=name) for name in ("cpu", "cuda"))
     assert there.device.type == "cuda"
-    apart = [
-        (there.model.state_dict()[key].cpu() - weight).abs().mean() for key, weight in here.model.state_dict().items()
-    ]
-    assert max(apart) < 2e-5  # Adam makes a step of what was rounding only, so single weights may differ by more
+    mine, theirs = here.model.state_dict(), there.model.state_dict()
+    # Moved to a pretended device, one tensor of two names becomes two: the tied embeddings are left out.
+    untied = [name for name in mine if "embed" not in name and name not in ("shared.weight", "lm_head.weight")]
+    assert len(untied) > 30
+    for name in untied:
+        assert (theirs[name].cpu() - mine[name]).abs().mean() < 1e-6, name
