@@ -122,6 +122,15 @@ def test_sequences_may_be_named_lists_of_what_a_program_is_called_with() -> None
         rnnprog.run(made, {"a": [{"y": "?"}]})
 
 
+def test_a_walk_without_any_answer_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    made = program()
+    made(steps=STEPS)
+    assert not caplog.records
+    made.set_lm(rnnprog.scripted_lm({"predictor": lambda _prompt: "well,", "reflector": lambda _prompt: "well,"}))
+    assert made(steps=STEPS).outputs == [None] * 4
+    assert "none of its 4 steps got a usable answer; the first: AdapterParseError" in caplog.messages[-1]
+
+
 def test_an_example_is_a_step() -> None:
     examples = [dspy.Example(**step).with_inputs("x") for step in STEPS]
     assert program()(steps=examples).trace == program()(steps=STEPS).trace
