@@ -174,9 +174,12 @@ def _check_output_type(name: str, annotation: Any) -> None:
 
 
 def _finite(value: Any) -> bool:
-    """Return whether every number in plain data, at any depth, is finite."""
-    if isinstance(value, float):
-        return math.isfinite(value)
+    """Return whether every number in plain data, at any depth, is finite; whole ones too, as far as floats reach."""
+    if isinstance(value, (int, float)):
+        try:
+            return math.isfinite(value)
+        except OverflowError:
+            return False
     if isinstance(value, dict):
         return all(map(_finite, value.values()))
     return all(map(_finite, value)) if isinstance(value, (list, tuple, set, frozenset)) else True

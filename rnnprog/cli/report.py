@@ -32,7 +32,15 @@ def report_command(
     from rnnprog.report.build import build, load
     from rnnprog.report.columns import columns_of
     from rnnprog.report.figures import save_figures
-    from rnnprog.report.tables import cost_table, memory_table, recovery_table, result_table, to_latex, to_markdown
+    from rnnprog.report.tables import (
+        cost_table,
+        further_table,
+        memory_table,
+        recovery_table,
+        result_table,
+        to_latex,
+        to_markdown,
+    )
     from rnnprog.report.tuning import build_tuning
 
     if source.is_dir() and not (source / "result.json").is_file() and (source / "trace.jsonl").is_file():
@@ -54,5 +62,6 @@ def report_command(
     if tables is not None:
         rows = arm_rows(exam, columns_of(exam))
         dress = to_latex if tables is Dress.latex else to_markdown
-        found = [result_table(exam, rows), cost_table(exam), recovery_table(exam, rows), memory_table(rows)]
+        found = [result_table(exam, rows), further_table(exam), cost_table(exam)]
+        found += [recovery_table(exam, rows), memory_table(rows)]
         typer.echo("\n\n".join(dress(table) for table in found if table.rows))

@@ -117,6 +117,7 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
     recovery = tables.recovery_table(exam, rows)
     memory = tables.memory_table(rows)
     bill = tables.cost_table(exam)
+    further = tables.further_table(exam)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
         "title": html.escape(exam.task),
@@ -126,6 +127,8 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
         "headline": html.escape(verdict.headline(exam, rows)),
         "statements": items,
         "results": tables.to_html(tables.result_table(exam, rows)),
+        "further": tables.to_html(further),
+        "further_hidden": "" if further.rows else " hidden",
         "recovery": tables.to_html(recovery),
         "recovery_hidden": "" if recovery.rows else " hidden",
         "bill": tables.to_html(bill),

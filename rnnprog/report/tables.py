@@ -6,7 +6,8 @@ import html
 import re
 from dataclasses import dataclass
 
-from rnnprog.exam_result import Arm, ExamResult
+from rnnprog.errors import ConfigurationError
+from rnnprog.exam_result import Arm, ExamResult, MetricSpec
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow
 from rnnprog.statistics.correction import CORRECTIONS
@@ -14,6 +15,7 @@ from rnnprog.statistics.correction import CORRECTIONS
 __all__ = [
     "Table",
     "cost_table",
+    "further_table",
     "memory_table",
     "recovery_table",
     "result_table",
@@ -40,6 +42,9 @@ _LATEX = {
 }
 _LATEX_SPECIAL = re.compile("|".join(re.escape(char) for char in _LATEX))
 _MINUS = re.compile(r"(?<![\w-])-(?=\d)")
+_OWN = {"score", "last", "recovery", "after_wrong", "after_right"}  # figures that other tables show, as these do:
+_BILLED = (" per step", " per right answer", " of the warm-up")
+_INTERVAL = re.compile(r"\[[^\[\]]*\]|\d %")
 _MARKDOWN_SPECIAL = re.compile(r"([\\|`*_<>\[\]])")
 
 
@@ -97,7 +102,33 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
         note += "; p is corrected for all comparisons." if len(exam.comparisons) > 1 else "."
     if not exam.metric.binary and any(row.failed for row in rows):
         note += " A step without an answer is charged what the metric says, by default the worst score of its run."
+    if not recovery_table(exam, rows).rows:
+        told = (arm.figures["recovery"].method for arm in exam.arms if "recovery" in arm.figures)
+        note += "".join(f" Recovery from errors is not given: {why}." for why in list(dict.fromkeys(told))[:1])
     return Table("Results", tuple(columns), tuple(cells), tuple(row.role for row in rows), note)
+
+
+def further_table(exam: ExamResult) -> Table:
+    """Return the metrics that did not decide, with their intervals, for every arm and floor that has them."""
+    found = dict.fromkeys(name for arm in exam.arms for name in arm.figures)
+    names = [name for name in found if name not in _OWN and not name.endswith(_BILLED)]
+    metrics = {name: _described(name) for name in names}
+    shown = [arm for arm in exam.arms if any(name in arm.figures for name in names)]
+    cells = tuple(
+        (arm.label, *(numbers.figure(arm.figures[n], m) if n in arm.figures else "–" for n, m in metrics.items()))
+        for arm in shown
+    )
+    lower = [name for name, metric in metrics.items() if not metric.higher_is_better]
+    note = "Nothing was tested by these metrics." + (f" Lower is better: {', '.join(lower)}." if lower else "")
+    columns = ("arm", *(f"{name} [95 %]" for name in names))
+    return Table("Further metrics", columns, cells, tuple(arm.role for arm in shown), note)
+
+
+def _described(name: str) -> MetricSpec:
+    try:
+        return MetricSpec.of(name)
+    except ConfigurationError:  # a task's own metric: how it is written is not known from its name
+        return MetricSpec(name=name, binary=False)
 
 
 def cost_table(exam: ExamResult) -> Table:
@@ -162,7 +193,7 @@ def memory_table(rows: list[ArmRow]) -> Table:
             f"{row.updates:,}",
             *(f"{row.verdicts.get(decision, 0):,}" for decision in ("repaired", "kept_old")),
             f"{row.dropped:,}",
-            "–" if row.retention is None else f"{100 * row.retention:.1f} %",
+            *("–" if share is None else f"{100 * share:.1f} %" for share in (row.retention, row.drift)),
         )
         for row in shown
     )
@@ -175,9 +206,11 @@ def memory_table(rows: list[ArmRow]) -> Table:
         "old one kept",
         "items dropped",
         "retention",
+        "drift",
     )
     note = "Versions: steps after which the memory differed. Repaired and old one kept: decisions of the guard."
-    note += " Retention: share of items that a rewrite keeps word for word."
+    note += " Retention: share of items that a rewrite keeps word for word. Drift: share of those of ten steps earlier"
+    note += " that are gone."
     return Table("Memory", columns, cells, tuple(row.role for row in shown), note)
 
 
@@ -191,13 +224,18 @@ def to_html(table: Table) -> str:
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.columns)
     body = []
     for row, kind in zip(table.rows, table.kinds, strict=True):
-        name, *cells = (html.escape(cell) for cell in row)
+        name, *cells = (_together(html.escape(cell)) for cell in row)
         body.append(f'<tr class="{kind}"><th scope="row">{name}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
     note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(table.title, quote=True)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{note}"
     )
+
+
+def _together(cell: str) -> str:
+    """Keep an interval, and a number with its unit, on one line where a narrow page breaks the cell."""
+    return _INTERVAL.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), cell)
 
 
 def to_markdown(table: Table) -> str:

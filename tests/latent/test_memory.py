@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import ByT5Tokenizer, T5Config, T5EncoderModel, T5ForConditionalGeneration
 
+from rnnprog.errors import StorageError
 from rnnprog.latent.backbone import Backbone
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.checkpoint import read_tensors, save_adapter, write_tensors
@@ -286,6 +289,29 @@ def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     assert torch.equal(mem.bank().rows, before)
 
 
+def test_a_bank_is_saved_whole_or_not_at_all(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, mem = tmp_path / "bank.safetensors", memory(backbone)
+    mem.write(SAID)
+    mem.save(path)
+    before = path.read_bytes()
+    mem.write(SAID)
+
+    def full(tensors: Any, place: str, **_: Any) -> None:
+        Path(place).write_bytes(before[: len(before) // 2])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rnnprog.latent.checkpoint.save_file", full)
+        with pytest.raises(StorageError, match="No space left"):
+            mem.save(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["bank.safetensors"]
+    with pytest.raises(StorageError, match="cannot be written"):
+        mem.save(path / "below" / "bank.safetensors")
+
+
 def test_out_of_device_memory_halves_the_batch_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = untrained(world, width=32)
     backbone.batch = 8
@@ -390,3 +416,71 @@ def test_a_backbone_loads_from_a_folder_in_both_precisions(backbone: Backbone, t
     assert again.fingerprint == backbone.fingerprint == half.fingerprint
     assert half.dtype is torch.bfloat16
     assert torch.equal(again.encode(SAID).latents, backbone.encode(SAID).latents)
+
+
+def test_a_text_with_half_a_surrogate_pair_is_written_and_asked(backbone: Backbone) -> None:
+    """Models and chat logs send such halves at times; no tokenizer takes them."""
+    for split in ("error", "split"):
+        mem = memory(backbone, long_turns=split)
+        mem.write("ana: i have a dog \ud83d at home")
+        assert isinstance(mem.answer("what \ud83d pet ?", max_new_tokens=2), str)
+
+
+def test_a_long_turn_without_spaces_is_split_between_characters() -> None:
+    """As many languages write, and a tokenizer of bytes meets them."""
+    tokenizer = ByT5Tokenizer()
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=16, d_kv=4, d_ff=32, num_layers=1, num_heads=4, decoder_start_token_id=0
+    )
+    wide = Backbone(T5ForConditionalGeneration(config), tokenizer, max_tokens=64)
+    mem = LatentMemory(LatentModel(wide, small("M.6")), long_turns="split")
+    mem.write("我" * 100)
+    assert mem.turns() == 8
+    assert int(mem.bank().tokens[0]) == 300 + 8
+
+
+def test_a_checkpoint_that_is_not_whole_is_refused(backbone: Backbone, tmp_path: Path) -> None:
+    whole, half, mute, cut, pieces = (tmp_path / name for name in ("whole", "half", "mute", "cut", "pieces"))
+    for folder in (whole, mute, cut, pieces):
+        backbone.model.save_pretrained(folder)
+    for folder in (whole, half, cut):
+        backbone.tokenizer.save_pretrained(folder)
+    T5EncoderModel(copy.deepcopy(backbone.model.config)).save_pretrained(half)
+    weights = cut / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:3000])
+    (pieces / "spiece.model").write_bytes(b"no model of pieces")
+    assert Backbone.load(whole).fingerprint == backbone.fingerprint
+    with pytest.raises(LatentError, match=r"no weights for \d+ parts of a t5"):
+        Backbone.load(half)
+    with pytest.raises(LatentError, match="has no tokenizer"):
+        Backbone.load(mute)
+    with pytest.raises(LatentError, match="no checkpoint that transformers loads"):
+        Backbone.load(cut)
+    with pytest.raises(LatentError, match="pip install sentencepiece protobuf"):
+        Backbone.load(pieces)
+
+
+@pytest.mark.parametrize("settings", [{"batch": 0}, {"max_tokens": 0}, {"max_tokens": -3}])
+def test_an_impossible_backbone_is_refused(backbone: Backbone, settings: dict[str, int]) -> None:
+    with pytest.raises(LatentError, match="must be at least 1"):
+        Backbone(backbone.model, backbone.tokenizer, **settings)
+
+
+def test_a_tampered_file_is_refused(backbone: Backbone, tmp_path: Path) -> None:
+    path, mem = tmp_path / "bank.safetensors", memory(backbone)
+    mem.write_all({"a": SAID, "b": SAID})
+    mem.save(path)
+    tensors, about = read_tensors(path)
+    write_tensors(path, tensors, {**about, "users": ["a", "a"]})
+    with pytest.raises(BankError, match="names 1 users and holds 2 banks"):
+        mem.load(path)
+    write_tensors(path, tensors, {key: value for key, value in about.items() if key != "users"})
+    with pytest.raises(BankError, match="names 0 users"):
+        mem.load(path)
+    write_tensors(path, {**tensors, "filled": tensors["filled"][:, 1:]}, about)
+    with pytest.raises(BankError, match="filled of the stored bank"):
+        mem.load(path)
+    save_file(tensors, str(path), metadata={"schema": "rnnprog-latent/1"})
+    with pytest.raises(LatentError, match="does not say what it holds"):
+        mem.load(path)
+    assert mem.users == ("a", "b")
