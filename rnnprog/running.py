@@ -9,6 +9,7 @@ from typing import Union
 from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.jobs import Job, run_jobs
 from rnnprog.lm.meter import Listener
+from rnnprog.lm.prices import Prices
 from rnnprog.module import RecurrentModule
 from rnnprog.observer import Observer, RichObserver, Sturdy
 from rnnprog.steps import StepLike, as_steps
@@ -25,7 +26,8 @@ def run(
     observer: Observer | None = None,
     progress: bool = False,
     raise_errors: bool = False,
-    listener: Listener | None = None,
+    listener: Listener | tuple[Listener, ...] | None = None,
+    prices: Prices | None = None,
 ) -> Result:
     """Walk a program over many sequences, ``concurrency`` of them at a time, each from its own fresh carry.
 
@@ -40,7 +42,9 @@ def run(
         observer: is told of every step and every finished sequence, from the worker threads.
         progress: show a progress bar, in addition to any observer.
         raise_errors: raise the first error of a sequence; otherwise it ends that sequence and stands in its trace.
-        listener: hears every call, from the worker threads, e.g. :class:`rnnprog.prompt_file.PromptFile`.
+        listener: hears every call, from the worker threads, e.g. :class:`rnnprog.prompt_file.PromptFile`; a tuple for
+            several, such as a :class:`rnnprog.evaluate.Gate`, which caps what the run may cost.
+        prices: prices of models that stand above those of dspy's list.
 
     Returns:
         A result with one trace for each sequence that was begun, in the order given. After Ctrl-C
@@ -67,7 +71,10 @@ def run(
     start = program.walk(program.initial()).trace(program.describe())  # no model, no start: said before any thread
     told = (observer, RichObserver() if progress else None)
     watchers: list[Observer] = [Sturdy(watcher) for watcher in told if watcher is not None]
-    jobs = [_job(program, sequence, start.program, watchers, listener) for sequence in found]
+    listeners = listener if isinstance(listener, tuple) else () if listener is None else (listener,)
+    jobs = [_job(program, sequence, start.program, watchers, listeners) for sequence in found]
+    for job in jobs:
+        job.prices = prices or {}
     begun = time.perf_counter()
     for watcher in watchers:
         watcher.begin(found, start)
@@ -91,7 +98,7 @@ def _job(
     sequence: Sequence,
     description: Fields,
     watchers: list[Observer],
-    listener: Listener | None,
+    listeners: tuple[Listener, ...],
 ) -> Job:
     def stepped(record: StepRecord) -> None:
         for watcher in watchers:
@@ -102,7 +109,6 @@ def _job(
             if job.trace is not None:
                 watcher.finished(job.trace)
 
-    listeners = () if listener is None else (listener,)
     return Job(program, sequence, listeners=listeners, on_record=stepped, on_done=finished, description=description)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from rnnprog.cli.costs import AMOUNTS, EXIT_INCOMPLETE, GUESSED, amounts, priced, total, usd_of, warned
 from rnnprog.cli.judging import JUDGEMENTS, Counted, Judge, judge_of
 from rnnprog.cli.models import model
 from rnnprog.cli.own import in_flags
@@ -43,10 +44,8 @@ from rnnprog.report.failures import never_answered
 __all__ = ["Sitting", "by_cell", "examine", "swept"]
 
 EXIT_NO_MODEL = 3
-EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
 _EXITS = {"interrupted": EXIT_INTERRUPTED, "no model": EXIT_NO_MODEL}
-_AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
 _APART = ("judge", "preset")  # flags that are not settings of the exam by themselves
 _COLUMNS = ("target", "order_by", "sequence_by")  # flags that are options of a table of one's own
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
@@ -93,16 +92,10 @@ class Sitting:
         self.running = self._priced(flags.get("prices") or {}, judge.get("lm"))
 
     def _priced(self, flags: Mapping[str, Any], judge: object) -> Running:
-        """Return the way of running with prices by the models' own names; a file may price more than are used."""
         used = {self.config.model: self.lm.model, self.lm.model: self.lm.model}
         if self.judge is not None:
             used |= {str(judge): self.judge.lm.model, self.judge.lm.model: self.judge.lm.model}
-        if unused := [name for name in flags if name not in used]:
-            raise ConfigurationError(
-                f"--price {unused[0]}=...: no model of this exam is called that; there are {', '.join(used)}"
-            )
-        prices = {used.get(name, name): price for name, price in self.running.prices.items()}
-        return self.running.model_copy(update={"prices": prices})
+        return priced(self.running, flags, used)
 
     @cached_property
     def frame(self) -> Frame:
@@ -123,41 +116,32 @@ class Sitting:
         if not look_only:
             tried_folder(self.out)
         found = estimate(frame, store, self.running.prices)
-        total = {name: sum(getattr(arm, name) for arm in found) for name in _AMOUNTS}
-        usd = _sum([arm.usd for arm in found])
-        if not self.quiet and not total["steps"]:
+        needed = total(found)
+        if not self.quiet and not needed["steps"]:
             self.console.print(f"{frame.data.name}: every walk of these {len(found)} arms is finished already")
         elif not self.quiet:
             self.console.print(
-                f"{frame.data.name}: {len(found)} arms, {total['steps']:,} steps to walk: about {_amounts(total, usd)} "
-                "(from a pilot of a few steps with the stand-in; a model that writes more costs more)",
+                f"{frame.data.name}: {len(found)} arms, {needed['steps']:,} steps to walk: "
+                f"about {amounts(needed)} {GUESSED}",
                 highlight=False,
             )
-        told = {"arms": [asdict(arm) for arm in found], **total, "usd": usd}
+        told = {"arms": [asdict(arm) for arm in found], **needed}
         told = told if self.judge is None else self._with_judge(told, self.judge)
-        return {**told, "over": self._over(told.get("with judge", told))}
-
-    def _over(self, needed: Mapping[str, Any]) -> list[str]:
-        """Return the caps that the estimate goes beyond, and say so: better now than in the middle."""
-        tokens = needed["prompt_tokens"] + needed["completion_tokens"]
-        amounts = {"max_calls": needed["calls"], "max_tokens": tokens, "max_usd": needed["usd"]}
-        caps = {name: getattr(self.running, name) for name in amounts}
-        over = [name for name, cap in caps.items() if None not in (cap, amounts[name]) and amounts[name] > cap]
-        if over and not self.quiet:
-            said = ", ".join(f"--{name.replace('_', '-')} {caps[name]:g}" for name in over)
-            self.console.print(f"more than {said} allows: it would end early", style="yellow", highlight=False)
-        return over
+        return {
+            **told,
+            "over": warned(told.get("with judge", told), self.running, None if self.quiet else self.console),
+        }
 
     def _with_judge(self, told: dict[str, Any], judge: Judge) -> dict[str, Any]:
         found = asdict(estimate_judge(self.frame, judge.lm, judge.rubric, judge.known(self.out), self.running.prices))
         if not self.quiet:
             self.console.print(
                 f"then the judge {judge.lm.model} over {found['steps']:,} answers of all arms and floors: at most "
-                f"about {_amounts(found, found['usd'])}; equal questions are asked once",
+                f"about {amounts(found)}; equal questions are asked once",
                 highlight=False,
             )
-        both = {name: told[name] + found[name] for name in _AMOUNTS if name != "steps"}
-        return {**told, "judge": found, "with judge": {**both, "usd": _sum([told["usd"], found["usd"]])}}
+        both = {name: told[name] + found[name] for name in AMOUNTS if name != "steps"}
+        return {**told, "judge": found, "with judge": {**both, "usd": usd_of([told["usd"], found["usd"]])}}
 
     def walk(self) -> int:
         """Sit the exam, write and print its result; returns the exit code."""
@@ -225,16 +209,6 @@ def _settings(given: object) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ConfigurationError(f'judge = {given!r}: give a table [judge] with kind = "match" and lm = "..."')
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _sum(amounts: Sequence[float | None]) -> float | None:
-    return None if None in amounts else sum(amount or 0.0 for amount in amounts)
-
-
-def _amounts(found: Mapping[str, Any], usd: float | None) -> str:
-    money = "" if usd is None else f", about {usd:.2g} USD"
-    sent, received = found["prompt_tokens"], found["completion_tokens"]
-    return f"{found['calls']:,} calls, {sent:,} tokens sent, {received:,} received{money}"
 
 
 def _page_source(exam: ExamResult, path: Path) -> ExamResult | Path:

@@ -45,13 +45,18 @@ def run_command(
     control: Annotated[
         bool, typer.Option("--control", help="Also walk the same prompt with an empty memory.", rich_help_panel=_WALK)
     ] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="Sequences in flight.", rich_help_panel=_WALK)] = 8,
     lm: flags.Lm = EMBEDDED,
     lm_option: flags.LmOptions = None,
     patience: flags.Patience = None,
     record: Annotated[
         Optional[Path], typer.Option(help="Record every model call into this file.", rich_help_panel=flags.MODEL)
     ] = None,
+    concurrency: flags.Concurrency = None,
+    max_calls: flags.MaxCalls = None,
+    max_tokens: flags.MaxTokens = None,
+    max_usd: flags.MaxUsd = None,
+    price: flags.Prices = None,
+    only_estimate: flags.OnlyEstimate = False,
     out: Annotated[
         Optional[Path], typer.Option(help="Folder for trace.jsonl and page.html.", rich_help_panel=flags.OUT)
     ] = None,
@@ -61,30 +66,41 @@ def run_command(
     as_json: flags.AsJson = False,
 ) -> None:
     """Walk a program over a task or over your own file: predict, learn from each outcome, keep a readable trace."""
+    from rnnprog.cli.costs import priced
     from rnnprog.cli.own import task_or_file
     from rnnprog.cli.walking import CONTROL, Walker
+    from rnnprog.evaluate import Running
 
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     task = task_or_file(data, signature, columns, options(option or [], "--option"), limit)
-    program = _program(task, cell, options(cell_option or [], "--cell-option"), patience)
-    walker = Walker(task, model(lm, lm_option or [], record), out, concurrency, quiet=as_json, prompts=prompts)
-    arms = {cell: walker.walk(program, keep=True)}
-    if control and not arms[cell].interrupted and walker.unwritten is None:
-        arms[CONTROL] = walker.walk(_control(program, cell), keep=False)
+    programs = {cell: _program(task, cell, options(cell_option or [], "--cell-option"), patience)}
+    if control:
+        programs[CONTROL] = _control(programs[cell], cell)
+    asked, prices = model(lm, lm_option or [], record), options(price or [], "--price")
+    caps = {"max_calls": max_calls, "max_tokens": max_tokens, "max_usd": max_usd}
+    running = Running.of(concurrency=concurrency, **caps, prices=prices, prompts=prompts)
+    running = priced(running, prices, {lm: asked.model, asked.model: asked.model})
+    walker = Walker(task, asked, out, running, quiet=as_json)
+    if only_estimate:
+        walker.estimate(programs)
+        return
+    arms = walker.walk(programs)
     walker.tell(arms, embedded=lm == EMBEDDED)
-    if code := _exit_code(arms[cell]):
+    if code := _exit_code(arms, capped=bool(walker.incomplete(arms))):
         raise typer.Exit(code)
 
 
-def _exit_code(result: Result) -> int:
-    """Return what a script should know: 130 interrupted, 3 a model could not be used or never was, 1 another error."""
+def _exit_code(arms: dict[str, Result], *, capped: bool) -> int:
+    """Return what a script should know: 4 at a cap, 130 interrupted, 3 a model could not be used, 1 another error."""
+    from rnnprog.cli.costs import EXIT_INCOMPLETE
     from rnnprog.report.failures import broken_off, never_answered
 
-    if result.interrupted:
-        return 130
-    errors = broken_off(result.traces).values()
+    if capped or any(result.interrupted for result in arms.values()):
+        return EXIT_INCOMPLETE if capped else 130
+    traces = next(iter(arms.values())).traces
+    errors = broken_off(traces).values()
     down = any(error.startswith("LMUnavailableError") for error in errors)
-    return 3 if down or never_answered(result.traces) else 1 if errors else 0
+    return 3 if down or never_answered(traces) else 1 if errors else 0
 
 
 def _program(task: TaskData, cell: str, settings: dict[str, Any], patience: int | None) -> RecurrentModule:

@@ -12,7 +12,9 @@ from typing import Any, Literal
 import dspy
 from rich.console import Console
 
+from rnnprog.cli.costs import GUESSED, amounts, total, warned
 from rnnprog.errors import ConfigurationError, StorageError
+from rnnprog.evaluate import Gate, Running, check_priced, estimate_walks
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
 from rnnprog.floor_runs import sequences_of, usual_floors, walk_floors
 from rnnprog.folder import tried_folder
@@ -45,42 +47,86 @@ class Walker:
         task: the data.
         lm: the model of all phases.
         out: folder for ``trace.jsonl`` and ``page.html``; nothing is written without it.
-        concurrency: sequences in flight.
+        running: sequences in flight, caps over all programs, and whether to write every prompt into
+            ``prompts.jsonl``, for the page; that needs ``out``.
         quiet: print one JSON object and nothing else.
-        prompts: write every prompt into ``prompts.jsonl``, for the page; needs ``out``.
     """
 
-    def __init__(
-        self, task: TaskData, lm: dspy.LM, out: Path | None, concurrency: int, *, quiet: bool, prompts: bool = False
-    ) -> None:
-        self.task, self.lm, self.out, self.concurrency, self.quiet = task, lm, out, concurrency, quiet
+    def __init__(self, task: TaskData, lm: dspy.LM, out: Path | None, running: Running, *, quiet: bool) -> None:
+        self.task, self.lm, self.out, self.running, self.quiet = task, lm, out, running, quiet
         self.console = Console(stderr=quiet)
         self.metric = get_metric(task.metrics[0], field=task.task.outputs[0])
         if out is not None and out.exists() and not out.is_dir():
             raise ConfigurationError(f"--out {out} is a file; give a folder")
-        if prompts and out is None:
+        if running.prompts and out is None:
             raise ConfigurationError("--prompts needs --out, the folder for them")
-        if out is not None:
-            tried_folder(out)
         self.unwritten: StorageError | None = None
-        self.prompts = out / "prompts.jsonl" if prompts and out is not None else None
+        self.prompts = out / "prompts.jsonl" if running.prompts and out is not None else None
+        self.gate = Gate(running)
+        self.due = 0
 
-    def walk(self, program: RecurrentModule, *, keep: bool) -> Result:
-        """Walk over all sequences; with ``keep`` every step goes into ``trace.jsonl`` as it is made."""
+    def estimate(self, programs: Mapping[str, RecurrentModule]) -> None:
+        """Say what walking these programs would cost, and which caps that goes beyond."""
+        found = estimate_walks(programs, self.task.sequences, self.lm, self.running.prices)
+        needed = total(found)
+        if not self.quiet:
+            self.console.print(
+                f"{self.task.name}: {needed['steps']:,} steps to walk: about {amounts(needed)} {GUESSED}",
+                highlight=False,
+            )
+        over = warned(needed, self.running, None if self.quiet else self.console)
+        if self.quiet:
+            print(json.dumps({"arms": [asdict(one) for one in found], **needed, "over": over}))
+
+    def walk(self, programs: Mapping[str, RecurrentModule]) -> dict[str, Result]:
+        """Walk each program over all sequences, as far as that can be kept and paid for.
+
+        Every step of the first goes into ``trace.jsonl`` as it is made.
+        """
+        check_priced(self.running, self.lm)
+        if self.out is not None:
+            tried_folder(self.out)
+        self.due = len(programs) * len(self.task.sequences)
+        arms: dict[str, Result] = {}
         with dspy.context(lm=self.lm):
-            if self.out is None or not keep:
-                return self._run(program, None)
-            with ExitStack() as files:
-                trace = files.enter_context(_Needed(self.out / "trace.jsonl"))
-                prompts = None if self.prompts is None else files.enter_context(PromptFile(self.prompts))
-                result = self._run(program, trace, prompts)
-            self.unwritten = trace.full or (None if prompts is None else prompts.full)
-            return result
+            for label, program in programs.items():
+                arms[label] = self._run(program, None, None) if arms or self.out is None else self._kept(program)
+                if arms[label].interrupted or self.unwritten is not None:
+                    break
+        return arms
 
-    def _run(self, program: RecurrentModule, file: TraceFile | None, prompts: PromptFile | None = None) -> Result:
-        watch = not self.quiet and self.console.is_terminal
-        sequences, at_once = self.task.sequences, self.concurrency
-        return run(program, sequences, concurrency=at_once, observer=file, progress=watch, listener=prompts)
+    def incomplete(self, arms: Mapping[str, Result]) -> str:
+        """Return in a sentence which cap ended the walks, and what is left; nothing if none did."""
+        if self.gate.reached is None or not any(result.interrupted for result in arms.values()):
+            return ""
+        done = sum(trace.error is None for result in arms.values() for trace in result.traces)
+        ahead = (
+            "the same command with a higher cap goes on: answers in dspy's cache are not paid for again"
+            if self.lm.cache
+            else "the same command with a higher cap begins again, since the model's cache is off"
+        )
+        return f"NOT COMPLETE: {self.gate.reached}; {done} of {self.due} walks are finished, and {ahead}."
+
+    def _kept(self, program: RecurrentModule) -> Result:
+        assert self.out is not None
+        with ExitStack() as files:
+            trace = files.enter_context(_Needed(self.out / "trace.jsonl"))
+            prompts = None if self.prompts is None else files.enter_context(PromptFile(self.prompts))
+            result = self._run(program, trace, prompts)
+        self.unwritten = trace.full or (None if prompts is None else prompts.full)
+        return result
+
+    def _run(self, program: RecurrentModule, file: TraceFile | None, prompts: PromptFile | None) -> Result:
+        return run(
+            program,
+            self.task.sequences,
+            concurrency=self.running.concurrency,
+            observer=file,
+            progress=not self.quiet and self.console.is_terminal,
+            # The gate comes last: it counts whom it let pass, and none of the others may refuse after that.
+            listener=(self.gate,) if prompts is None else (prompts, self.gate),
+            prices=self.running.prices,
+        )
 
     def tell(self, arms: Mapping[str, Result], *, embedded: bool) -> None:
         """Print table, memory before and after, and where the files are; or one JSON object.
@@ -95,8 +141,12 @@ class Walker:
         lines = {label: summary(result, self.metric, floors) for label, result in arms.items()}
         errors = broken_off(main.traces)
         failed_phases = failures(main.traces)
+        note = self.incomplete(arms)
         if not self.quiet:
-            self._print(arms, floors, errors, failed_phases, embedded=embedded)
+            ended = {name: error for name, error in errors.items() if not note or not self._stopped(error)}
+            self._print(arms, floors, ended, failed_phases, embedded=embedded)
+            if note:
+                self.console.print(note, style="yellow", markup=False, highlight=False)
         page, unwritten = None, self.unwritten
         try:  # after the table: the page may find the disk full
             page = None if unwritten else self._page(arms, floors, embedded=embedded)
@@ -106,7 +156,7 @@ class Walker:
             files = {"trace": str(self.out / "trace.jsonl"), "page": str(page or "")} if self.out else {}
             told: dict[str, Any] = {"task": self.task.describe(), "model": self.lm.model, "arms": lines}
             told |= {"errors": errors, "failures": [asdict(failed) for failed in failed_phases]}
-            told |= {"interrupted": main.interrupted}
+            told |= {"interrupted": any(result.interrupted for result in arms.values()), "note": note}
             print(json.dumps({**told, "files": files}))
         elif self.out is not None:
             where = f"trace: {self.out / 'trace.jsonl'}" + (f"\npage:  {page}" if page else "")
@@ -138,6 +188,10 @@ class Walker:
         for failed in failed_phases:
             self.console.print(str(failed), style="red", markup=False)
 
+    def _stopped(self, error: str) -> bool:
+        """Return whether a walk broke off because a cap was reached, here or in another walk."""
+        return error == "interrupted" or error.startswith(str(self.gate.reached))
+
     def _page(self, arms: Mapping[str, Result], floors: Mapping[str, Result], *, embedded: bool) -> Path | None:
         walked = {label: result for label, result in arms.items() if any(trace.records for trace in result.traces)}
         if self.out is None or not walked:
@@ -150,7 +204,7 @@ class Walker:
             metric=MetricSpec.of(self.metric),
             arms=tuple(self._arm(name, role, everything[name]) for name, role in roles.items()),
             comparisons=self._comparisons(walked),
-            note=_STAND_IN if embedded else "",
+            note=" ".join(note for note in (_STAND_IN if embedded else "", self.incomplete(arms)) if note),
         )
         return build(exam, self.out / "page.html")
 

@@ -6,7 +6,7 @@ Start with :class:`ExamConfig` and :func:`examine`; :func:`estimate` says before
 from rnnprog.evaluate.arms import all_cells
 from rnnprog.evaluate.caps import CapReached, Gate, check_priced
 from rnnprog.evaluate.config import ArmSpec, DataSpec, ExamConfig, Running, read_toml, split_settings
-from rnnprog.evaluate.estimate import ArmEstimate, estimate, estimate_judge
+from rnnprog.evaluate.estimate import ArmEstimate, estimate, estimate_judge, estimate_walks
 from rnnprog.evaluate.examine import claimed, examine, sit
 from rnnprog.evaluate.frame import Frame, frame_of
 from rnnprog.evaluate.judging import judge_exam
@@ -33,6 +33,7 @@ __all__ = [
     "claimed",
     "estimate",
     "estimate_judge",
+    "estimate_walks",
     "examine",
     "frame_of",
     "judge_exam",

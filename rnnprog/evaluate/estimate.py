@@ -6,6 +6,7 @@ for the texts that the model writes. It is a guess at the length of those, and s
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import dspy
@@ -19,10 +20,11 @@ from rnnprog.jobs import Job, run_jobs
 from rnnprog.judging import judge_steps
 from rnnprog.lm.embedded import embedded_lm
 from rnnprog.lm.prices import Price, Prices, price_of
+from rnnprog.module import RecurrentModule
 from rnnprog.rubric import Rubric
 from rnnprog.trace import Sequence, StepRecord, Trace
 
-__all__ = ["ArmEstimate", "estimate", "estimate_judge"]
+__all__ = ["ArmEstimate", "estimate", "estimate_judge", "estimate_walks"]
 
 PILOT = 8  # steps
 
@@ -63,13 +65,34 @@ def estimate(frame: Frame, store: Store | None = None, prices: Prices | None = N
         >>> [(arm.label, arm.calls) for arm in estimate(frame_of(config, embedded_lm()))]
         [('zero_shot', 20), ('empty_memory', 20)]
     """
-    price = price_of(frame.lm, prices)
-    found = []
-    for entrant, trace in zip(frame.asked, _pilots(frame), strict=True):
-        records = trace.records if trace is not None else ()
-        lengths = [len(s) for s in _due(frame, entrant, store)]
-        found.append(_drawn_out(entrant, list(records), lengths, price))
-    return found
+    due = {entrant.label: _due(frame, entrant, store) for entrant in frame.asked}
+    return _estimates(frame.asked, _walked(frame), due, price_of(frame.lm, prices))
+
+
+def estimate_walks(
+    programs: Mapping[str, RecurrentModule],
+    sequences: Iterable[Sequence],
+    lm: dspy.LM | None,
+    prices: Prices | None = None,
+) -> list[ArmEstimate]:
+    """Estimate what a run costs, before :func:`rnnprog.run`.
+
+    Args:
+        programs: what walks all of the sequences, by label.
+        sequences: what is walked.
+        lm: the model.
+        prices: stated prices, above those of dspy's list.
+
+    Example:
+        >>> from rnnprog.tasks import load_task
+        >>> data = load_task("regimes", n_steps=20)
+        >>> program = RecurrentModule(data.task)
+        >>> [(one.label, one.calls) for one in estimate_walks({"mine": program}, data.sequences, embedded_lm())]
+        [('mine', 60)]
+    """
+    walked = list(sequences)
+    entrants = [Entrant(label, "arm", program) for label, program in programs.items()]
+    return _estimates(entrants, walked, dict.fromkeys(programs, walked), price_of(lm, prices))
 
 
 def estimate_judge(
@@ -93,7 +116,7 @@ def estimate_judge(
     outputs = list(frame.data.task.outputs)
     if rubric.field is not None and rubric.field not in outputs:
         raise ConfigurationError(f"the judge is to look at {rubric.field!r}, but the task's outputs are {outputs}")
-    pilots = [trace for trace in _pilots(frame) if trace is not None]
+    pilots = [trace for trace in _pilots(frame.asked, _walked(frame)) if trace is not None]
     tried = judge_steps(pilots, embedded_lm(), rubric, concurrency=2)
     sent, told = tried.usage.prompt_tokens, tried.usage.completion_tokens
     steps = [step for part in frame.parts.values() for s in part.scored for step in s.steps[part.offset :]]
@@ -104,12 +127,26 @@ def estimate_judge(
     return ArmEstimate(f"judge ({lm.model})", put, put, round(share * sent), round(share * told), usd)
 
 
-def _pilots(frame: Frame) -> list[Trace | None]:
+def _estimates(
+    entrants: list[Entrant], walked: list[Sequence], due: Mapping[str, list[Sequence]], price: Price | None
+) -> list[ArmEstimate]:
+    found = []
+    for entrant, trace in zip(entrants, _pilots(entrants, walked), strict=True):
+        records = trace.records if trace is not None else ()
+        found.append(_drawn_out(entrant, list(records), [len(s) for s in due[entrant.label]], price))
+    return found
+
+
+def _walked(frame: Frame) -> list[Sequence]:
+    return [s for part in frame.parts.values() for s in (*part.warmup, *part.scored)]
+
+
+def _pilots(entrants: list[Entrant], walked: list[Sequence]) -> list[Trace | None]:
     """Walk the first steps of the longest sequence with everyone who is asked."""
-    longest = max((s for part in frame.parts.values() for s in (*part.warmup, *part.scored)), key=len)
+    longest = max(walked, key=len)
     first = longest.model_copy(update={"steps": longest.steps[:PILOT]})
     with dspy.context(lm=embedded_lm()):
-        jobs = [Job(entrant.program, first) for entrant in frame.asked]
+        jobs = [Job(entrant.program, first) for entrant in entrants]
     run_jobs(jobs, concurrency=2)
     return [job.trace for job in jobs]
 
