@@ -100,12 +100,10 @@ class Walker:
         if self.gate.reached is None or not any(result.interrupted for result in arms.values()):
             return ""
         done = sum(trace.error is None for result in arms.values() for trace in result.traces)
-        ahead = (
-            "the same command with a higher cap goes on: answers in dspy's cache are not paid for again"
-            if self.lm.cache
-            else "the same command with a higher cap begins again, since the model's cache is off"
+        return (
+            f"NOT COMPLETE: {self.gate.reached}; {done} of {self.due} walks are finished. With a higher cap the same "
+            "command goes on: answers in dspy's cache or a --record file are not paid for again."
         )
-        return f"NOT COMPLETE: {self.gate.reached}; {done} of {self.due} walks are finished, and {ahead}."
 
     def _kept(self, program: RecurrentModule) -> Result:
         assert self.out is not None
