@@ -37,15 +37,10 @@ def compare_command(
         typer.Option(help=r"What the delay counts: steps, time or days \[steps].", rich_help_panel=flags.EXAM),
     ] = None,
     warm_start: flags.WarmStart = None,
-    metric: Annotated[
-        Optional[str], typer.Option(help="What decides; by default the task's first.", rich_help_panel=flags.EXAM)
-    ] = None,
+    metric: flags.Metric = None,
     limit: flags.Limit = None,
     option: flags.Options = None,
-    cell_option: Annotated[
-        Optional[list[str]],
-        typer.Option(metavar="CELL.NAME=VALUE", help="E.g. memprompt.k=3.", rich_help_panel=flags.EXAM),
-    ] = None,
+    cell_option: flags.CellOptions = None,
     config: Annotated[
         Optional[Path],
         typer.Option(help="TOML file with these settings; flags go before it.", rich_help_panel=flags.EXAM),

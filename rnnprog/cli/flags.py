@@ -32,6 +32,11 @@ WarmStart = Annotated[
     Optional[float],
     typer.Option(min=0, max=0.9, help="Share of the data to learn from before scoring [0].", rich_help_panel=EXAM),
 ]
+Metric = Annotated[Optional[str], typer.Option(help="What decides; by default the task's first.", rich_help_panel=EXAM)]
+CellOptions = Annotated[
+    Optional[list[str]],
+    typer.Option(metavar="CELL.NAME=VALUE", help="E.g. memprompt.k=3.", rich_help_panel=EXAM),
+]
 Limit = Annotated[Optional[int], typer.Option(min=1, help="Steps to walk, over all sequences.", rich_help_panel=EXAM)]
 Options = Annotated[
     Optional[list[str]],

@@ -25,8 +25,10 @@ def sweep_command(
     seeds: flags.Seeds = None,
     delay: flags.Delay = None,
     warm_start: flags.WarmStart = None,
+    metric: flags.Metric = None,
     limit: flags.Limit = None,
     option: flags.Options = None,
+    cell_option: flags.CellOptions = None,
     signature: flags.Signature = None,
     target: flags.Target = None,
     order_by: flags.OrderBy = None,
@@ -48,7 +50,7 @@ def sweep_command(
     as_json: flags.AsJson = False,
 ) -> None:
     """Walk cells at several memory budgets over the same data: how much memory is worth its tokens?"""
-    from rnnprog.cli.examining import examine
+    from rnnprog.cli.examining import by_cell, examine
     from rnnprog.errors import ConfigurationError
 
     try:
@@ -59,6 +61,9 @@ def sweep_command(
         raise ConfigurationError(f"--memory-budget {memory_budget!r}: give at least one budget of 1 token or more")
     if twice := sorted({budget for budget in budgets if budgets.count(budget) > 1}):
         raise ConfigurationError(f"--memory-budget {memory_budget!r}: {twice[0]} stands there twice; name it once")
+    settings_by_cell = by_cell(options(cell_option or [], "--cell-option"))
+    if own := [cell for cell, named in settings_by_cell.items() if "budget" in named]:
+        raise ConfigurationError(f"--cell-option {own[0]}.budget=...: a sweep takes budgets from --memory-budget")
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     given = {**options(option or [], "--option"), **{name: value for name, value in columns.items() if value}}
     settings: dict[str, Any] = {
@@ -69,8 +74,10 @@ def sweep_command(
         "seeds": seeds,
         "delay": delay,
         "warm_start": warm_start,
+        "metric": metric,
         "limit": limit,
         "options": given or None,
+        "cell_options": settings_by_cell or None,
         "signature": signature,
         "model": lm,
         "model_options": options(lm_option or [], "--lm-option") or None,

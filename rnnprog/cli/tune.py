@@ -63,13 +63,27 @@ def tune(
         Optional[int], typer.Option(min=1, help="Steps of the task to use.", rich_help_panel=_SEARCH)
     ] = None,
     budget_calls: Annotated[
-        Optional[int], typer.Option(help="Model calls at most, for the search.", rich_help_panel=_LIMITS)
+        Optional[int],
+        typer.Option(
+            "--budget-calls",
+            "--max-calls",
+            help="Model calls at most, for the search; the names of compare are taken too.",
+            rich_help_panel=_LIMITS,
+        ),
     ] = None,
-    budget_tokens: Annotated[Optional[int], typer.Option(help="Tokens at most.", rich_help_panel=_LIMITS)] = None,
-    budget_money: Annotated[Optional[float], typer.Option(help="Money at most.", rich_help_panel=_LIMITS)] = None,
+    budget_tokens: Annotated[
+        Optional[int],
+        typer.Option("--budget-tokens", "--max-tokens", help="Tokens at most.", rich_help_panel=_LIMITS),
+    ] = None,
+    budget_money: Annotated[
+        Optional[float], typer.Option("--budget-money", "--max-usd", help="Money at most.", rich_help_panel=_LIMITS)
+    ] = None,
     budget_minutes: Annotated[Optional[float], typer.Option(help="Minutes at most.", rich_help_panel=_LIMITS)] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would cost at most, and stop.", rich_help_panel=_LIMITS)
+        bool,
+        typer.Option(
+            "--dry-run", "--estimate", help="Say what it would cost at most, and stop.", rich_help_panel=_LIMITS
+        ),
     ] = False,
     storage: Annotated[
         Optional[str],

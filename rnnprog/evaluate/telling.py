@@ -153,7 +153,7 @@ def _alike(arms: list[Arm], control: str) -> list[str]:
 
 def _hopeless(found: tuple[Comparison, ...]) -> list[str]:
     """Return a remark if no difference, however large, could have passed the test."""
-    ranked = [c for c in found if c.unit == "sequences" and c.test != "mcnemar"]
+    ranked = [c for c in found if c.unit == "sequences" and c.test not in ("mcnemar", "none")]
     if not ranked:
         return []
     n, alpha, tests = ranked[0].n, ranked[0].alpha, ranked[0].comparisons

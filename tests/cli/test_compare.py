@@ -119,6 +119,15 @@ def test_a_sweep_is_an_exam_with_an_arm_for_each_budget(tmp_path: Path) -> None:
     assert [dict(p["settings"])["budget"] for p in programs] == [64, 256]  # type: ignore[arg-type]
 
 
+def test_a_sweep_has_the_metric_and_the_cell_options_of_compare(tmp_path: Path) -> None:
+    own = ["--metric", "macro_f1", "--cells", "memprompt", "--cell-option", "memprompt.k=1"]
+    found = told("sweep", "regimes", "--memory-budget", "64", *own, *SMALL, "--out", str(tmp_path))
+    assert found["metric"]["name"] == "macro_f1[turn]"
+    assert dict(read_exam(tmp_path).arms[0].runs[0].result.program["settings"])["k"] == 1  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"reflective\.budget=.* takes budgets from --memory-budget"):
+        call("sweep", "regimes", "--cell-option", "reflective.budget=9")
+
+
 def test_a_sweep_reads_a_table_by_the_flags_of_run(tmp_path: Path) -> None:
     (tmp_path / "sky.csv").write_text("day,sky\n" + "".join(f"{d},{'sun' if d % 3 else 'rain'}\n" for d in range(9)))
     own = ["--signature", "sky -> tomorrow: Literal['sun', 'rain']", "--target", "next:sky", "--order-by", "day"]

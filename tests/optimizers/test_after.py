@@ -127,6 +127,15 @@ def test_the_command_tunes_compares_and_goes_on(tmp_path: Path) -> None:
     assert Path(page).read_text().startswith("<!doctype html>")
 
 
+def test_limits_are_taken_by_the_names_of_compare_too(tmp_path: Path) -> None:
+    common = ("regimes", "--option", "n_steps=120", "--window", "8", "--out", str(tmp_path), "--json")
+    assert run(*common, "--estimate").stdout == run(*common, "--dry-run").stdout
+    for name, documented in (("--max-calls", "calls"), ("--max-tokens", "tokens"), ("--max-usd", "money")):
+        for given in (name, f"--budget-{documented}"):
+            with pytest.raises(ConfigurationError, match=f"--budget-{documented} 0.* leave it out for no limit"):
+                run(*common, given, "0")
+
+
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="too few"):
         run("regimes", "--option", "n_steps=20", "--window", "16", "--out", str(tmp_path))
