@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from rnnprog.optimizers.options import BASE
 from rnnprog.optimizers.parts import Demos, Model, Setting, StartMemory
 from rnnprog.optimizers.schedule import Schedule
 from rnnprog.optimizers.space import Space, phases_of
+from rnnprog.optimizers.speaking import warn
 from rnnprog.optimizers.spending import Budget
 
 __all__ = ["check_arguments", "check_search"]
@@ -94,10 +94,9 @@ def check_search(
         objective.rollouts * len(phases_of(student)) * sum(len(item.example.get("steps") or (1,)) for item in valset)
     )
     if budget.calls is not None and budget.calls < whole:
-        warnings.warn(
+        warn(
             f"a budget of {budget.calls} calls ends within the first candidate, which takes about {whole} calls over "
             f"{len(valset)} sequences; the student will most likely be returned as it is",
-            stacklevel=4,
         )
 
 

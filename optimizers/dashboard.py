@@ -14,6 +14,7 @@ from rnnprog.folder import unwritable
 from rnnprog.memory import Memory
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.space import Space
+from rnnprog.optimizers.speaking import warn
 
 __all__ = ["annotate_study", "annotate_trial", "told"]
 
@@ -35,7 +36,7 @@ def annotate_trial(trial: optuna.Trial, candidate: Candidate, folder: Path | Non
     try:
         _keep(trial, candidate, folder / _ARTIFACTS)
     except OSError as error:  # the candidate stands in the study as well
-        warnings.warn(f"no file for the candidate of trial {trial.number}: {unwritable(error, folder)}", stacklevel=2)
+        warn(f"no file for the candidate of trial {trial.number}: {unwritable(error, folder)}")
 
 
 def _keep(trial: optuna.Trial, candidate: Candidate, store_folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
@@ -12,6 +11,7 @@ from typing import Any, Union
 import dspy
 
 from rnnprog.errors import ConfigurationError, DataError
+from rnnprog.optimizers.speaking import warn
 from rnnprog.signatures.text import to_json
 from rnnprog.trace import Sequence as StepSequence
 
@@ -87,16 +87,14 @@ def split(trainset: tuple[Item, ...], valset: tuple[Item, ...] | None) -> tuple[
     if valset is None:
         cut = max(1, (2 * len(trainset)) // 5)
         if len(trainset) == 1:
-            warnings.warn(
+            warn(
                 f"there is one sequence ({trainset[0].id!r}) to both write prompts from and judge them on; "
                 "the score of the result is optimistic: give a valset",
-                stacklevel=3,
             )
             return trainset, trainset
-        warnings.warn(
+        warn(
             f"no valset: prompts are written from the first {cut} training sequences and judged on the other "
             f"{len(trainset) - cut}",
-            stacklevel=3,
         )
         return trainset[:cut], trainset[cut:]
     if not valset:
@@ -107,10 +105,9 @@ def split(trainset: tuple[Item, ...], valset: tuple[Item, ...] | None) -> tuple[
     )
     if shared:
         more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
-        warnings.warn(
+        warn(
             f"{len(shared)} sequences stand in trainset and valset: {', '.join(shared[:_SHOWN])}{more}; "
             "the score of the result is optimistic",
-            stacklevel=3,
         )
     return trainset, valset
 

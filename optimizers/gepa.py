@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from rnnprog.optimizers.objective import MetricLike, Objective
 from rnnprog.optimizers.parts import Instructions
 from rnnprog.optimizers.rounds import Request
 from rnnprog.optimizers.space import phases_of
+from rnnprog.optimizers.speaking import warn
 from rnnprog.optimizers.spending import Budget, OutOfBudgetError, Purse
 from rnnprog.optimizers.stand_in import propose_orders
 from rnnprog.optimizers.walk_adapter import BudgetReachedError, Texts, WalkAdapter
@@ -196,12 +196,11 @@ class GepaTuner(Teleprompter):
 
     def _finish(self, student: dspy.Module, result: Any, adapter: WalkAdapter) -> dspy.Module:
         if adapter.broken is not None:
-            warnings.warn(f"GEPA ended early: {type(adapter.broken).__name__}: {adapter.broken}", stacklevel=3)
+            warn(f"GEPA ended early: {type(adapter.broken).__name__}: {adapter.broken}")
         failed = [entry for entry in adapter.entries if entry.error and entry.kind != "unfinished"]
         if failed:
-            warnings.warn(
+            warn(
                 f"{len(failed)} walks failed and count as 0; the first, of {failed[0].sequence!r}: {failed[0].error}",
-                stacklevel=3,
             )
         rows = []
         for index, score in sorted(enumerate(result.val_aggregate_scores), key=lambda pair: (-pair[1], pair[0])):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from rnnprog.optimizers.marks import CANDIDATE
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.record import record_of, write_record
 from rnnprog.optimizers.search import Search
+from rnnprog.optimizers.speaking import warn
 from rnnprog.optimizers.storage import storage_errors
 from rnnprog.optimizers.tally import tally
 from rnnprog.optimizers.trying import Outcome
@@ -48,7 +48,7 @@ class Results:
         best = rows[0]["program"] if rows else Candidate().apply(self.search.student, self.search.models)
         program: Any = copy_program(best)
         if not rows:
-            warnings.warn(f"{self._nothing()}; the student is returned as it is", stacklevel=3)
+            warn(f"{self._nothing()}; the student is returned as it is")
         program.study = self.search.study
         program.candidate_programs = rows
         program.trial_logs = logs
@@ -64,7 +64,7 @@ class Results:
         if refused and not any(
             o.origin == "proposed" for o in self.search.board.pool(self.search.space.start()).options
         ):
-            warnings.warn(f"no proposal could be used; the first was refused: {refused[0]}", stacklevel=4)
+            warn(f"no proposal could be used; the first was refused: {refused[0]}")
 
     def _nothing(self) -> str:
         """Say why no candidate may be chosen."""
@@ -118,7 +118,7 @@ class Results:
             best.save(str(partial))
             partial.replace(self.folder / "program.json")
         except Exception as error:  # a model that cannot be saved, or a full disk, must not cost the result
-            warnings.warn(f"the program could not be saved: {type(error).__name__}: {error}", stacklevel=4)
+            warn(f"the program could not be saved: {type(error).__name__}: {error}")
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
         with contextlib.suppress(*storage_errors()):  # the record can be written again from the study

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.rounds import Rounds
 from rnnprog.optimizers.sampling import SamplerLike
 from rnnprog.optimizers.space import Space
+from rnnprog.optimizers.speaking import warn
 from rnnprog.optimizers.spending import OutOfBudgetError
 from rnnprog.optimizers.storage import StorageError, check_storage, storage_errors, why
 from rnnprog.optimizers.tally import counted, places_of
@@ -111,7 +111,7 @@ class Search:
         if not self.outcomes:
             raise StorageError(f"the storage does not answer: {why(error)}") from error
         self.stopped = f"{GONE}: {why(error)}"
-        warnings.warn(f"{self.stopped}; returning the best of what this process has seen", stacklevel=3)
+        warn(f"{self.stopped}; returning the best of what this process has seen")
 
     def _finished(self) -> str:
         if reached := self.evaluator.purse.exhausted:
@@ -190,7 +190,7 @@ class Search:
         if outcome.error:
             trial.set_user_attr("error", outcome.error)
             self.study.tell(trial, state=TrialState.FAIL)
-            warnings.warn(f"trial {trial.number} failed: {outcome.error}", stacklevel=2)
+            warn(f"trial {trial.number} failed: {outcome.error}")
             self._failures += 1
             return
         self._failures = 0

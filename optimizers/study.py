@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from typing import Literal
 
 import optuna
@@ -14,6 +13,7 @@ from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.optimizers.identity import differing
+from rnnprog.optimizers.speaking import ungreeted, warn
 from rnnprog.optimizers.storage import StorageError, why
 
 __all__ = ["guard_study", "open_own_study", "open_study"]
@@ -43,9 +43,10 @@ def open_study(
         StorageError: the storage does not answer.
     """
     try:
-        study = optuna.create_study(
-            storage=storage, study_name=name, directions=directions, pruner=pruner, load_if_exists=True
-        )
+        with ungreeted():
+            study = optuna.create_study(
+                storage=storage, study_name=name, directions=directions, pruner=pruner, load_if_exists=True
+            )
     except ValueError as error:
         raise ConfigurationError(
             f"the study {name!r} exists with other objectives: {error}; choose another name"
@@ -71,7 +72,7 @@ def open_own_study(
         return open_study(storage, name, directions, pruner, identity)
     except ConfigurationError as error:
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-        warnings.warn(f"{str(error).partition(';')[0]}; this search has its own, '{name}-{digest}'", stacklevel=4)
+        warn(f"{str(error).partition(';')[0]}; this search has its own, '{name}-{digest}'")
         return open_study(storage, f"{name}-{digest}", directions, pruner, identity)
 
 
