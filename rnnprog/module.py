@@ -23,7 +23,7 @@ from rnnprog.signatures import TaskLike
 from rnnprog.state import Pending, State
 from rnnprog.state_io import freeze_state, thaw_state
 from rnnprog.steps import StepLike, as_step, as_steps
-from rnnprog.trace import Feedback, Fields, Step, Update
+from rnnprog.trace import Feedback, Fields, Sequence, Step, Update
 from rnnprog.walk import Walk
 
 __all__ = ["Asked", "RecurrentModule"]
@@ -104,18 +104,19 @@ class RecurrentModule(dspy.Module):
 
     def forward(
         self,
-        steps: Iterable[StepLike],
+        steps: Iterable[StepLike] | Sequence,
         memory: Memory | str | None = None,
         state: State | None = None,
-        sequence: str = "0",
+        sequence: str | None = None,
     ) -> dspy.Prediction:
         """Walk over the steps of one sequence.
 
         Args:
-            steps: :class:`~rnnprog.Step` values, or mappings with the task's fields (outputs are the outcome).
+            steps: :class:`~rnnprog.Step` values, or mappings with the task's fields (outputs are the outcome); or a
+                :class:`~rnnprog.Sequence`, which has a name.
             memory: what to start from instead of the cell's own initial carry.
             state: go on from here instead (another walk's ``state``).
-            sequence: name of the sequence, for prediction ids.
+            sequence: name of the sequence, for prediction ids; by default that of ``steps``, or ``"0"``.
 
         Returns:
             The last step's outputs by name, typed as the signature says; ``outputs`` of all steps as JSON values
@@ -133,10 +134,10 @@ class RecurrentModule(dspy.Module):
 
     async def aforward(
         self,
-        steps: Iterable[StepLike],
+        steps: Iterable[StepLike] | Sequence,
         memory: Memory | str | None = None,
         state: State | None = None,
-        sequence: str = "0",
+        sequence: str | None = None,
     ) -> dspy.Prediction:
         """Walk over the steps of one sequence, awaiting the model; see :meth:`forward`."""
         walk, effects = self._walk(steps, memory, state, sequence)
@@ -212,10 +213,16 @@ class RecurrentModule(dspy.Module):
         return Walk(self.cell, self.feedback, state, how.recording, how.failures, learning=how.learning)
 
     def _walk(
-        self, steps: Iterable[StepLike], memory: Memory | str | None, state: State | None, sequence: str
+        self,
+        steps: Iterable[StepLike] | Sequence,
+        memory: Memory | str | None,
+        state: State | None,
+        sequence: str | None,
     ) -> tuple[Walk, Effects[None]]:
         if state is not None and memory is not None:
             raise ConfigurationError("give either a state to go on from or a memory to start from, not both")
+        named, steps = (steps.id, steps.steps) if isinstance(steps, Sequence) else ("0", steps)
+        sequence = named if sequence is None else sequence
         read = as_steps(self.cell.task, steps)
         if not read:
             raise DataError(f"sequence {sequence!r} has no steps; a walk needs at least one")

@@ -178,7 +178,8 @@ class TaskData:
     def examples(self) -> list[dspy.Example]:
         """Return one ``dspy.Example`` a sequence, for ``dspy.Evaluate`` and dspy's optimizers.
 
-        Its input is ``steps``, which a recurrent module takes; ``sequence`` is the id.
+        Its input is ``steps``, which a recurrent module takes; ``sequence`` is the id. Mark both as inputs,
+        ``example.with_inputs("steps", "sequence")``, and the traces of ``dspy.Evaluate`` and ``batch`` bear it too.
         """
         return [dspy.Example(sequence=s.id, steps=s.steps).with_inputs("steps") for s in self.sequences]
 

@@ -39,6 +39,26 @@ def test_batch(program: rnnprog.RecurrentModule, examples: list[dspy.Example]) -
     assert [p.trace for p in together] == [program(steps=e.steps).trace for e in examples]
 
 
+def test_a_sequence_names_its_walk_and_an_example_does_where_that_is_an_input(
+    program: rnnprog.RecurrentModule, steps: Steps, examples: list[dspy.Example]
+) -> None:
+    walked = rnnprog.Sequence(id="may", steps=tuple(rnnprog.Step.model_validate(s) for s in _stepped(steps)))
+    assert program(steps=walked).trace == program(steps=steps, sequence="may").trace
+    assert asyncio.run(program.acall(steps=walked)).trace.sequence == "may"
+    assert program(steps=walked, sequence="june").trace.sequence == "june"
+    assert program(steps=steps).trace.sequence == "0"
+    devset = [dspy.Example(e, sequence=f"s{k}").with_inputs("steps", "sequence") for k, e in enumerate(examples)]
+    devset += [dspy.Example(steps=walked).with_inputs("steps")]
+    result = dspy.Evaluate(devset=devset, metric=lambda *_: 1.0, num_threads=4, display_progress=False)(program)
+    assert [p.trace.sequence for _, p, _ in result.results] == ["s0", "s1", "s2", "s3", "may"]
+    together = program.batch(devset, num_threads=4, disable_progress_bar=True)
+    assert [p.trace.records[0].id for p in together] == ["s0:0", "s1:0", "s2:0", "s3:0", "may:0"]
+
+
+def _stepped(steps: Steps) -> Steps:
+    return [{"inputs": {"rain": s["rain"], "sky": s["sky"]}, "target": {"tomorrow": s["tomorrow"]}} for s in steps]
+
+
 def test_parallel(program: rnnprog.RecurrentModule, examples: list[dspy.Example]) -> None:
     run = dspy.Parallel(num_threads=4, disable_progress_bar=True)
     together = run([(program, example.inputs()) for example in examples])
