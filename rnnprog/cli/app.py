@@ -62,7 +62,7 @@ def main() -> None:
     """Run the app; expected errors become one line on stderr and an exit code.
 
     Exit codes: 0 done, 1 an unexpected error or a sequence that ended early, 2 bad data, arguments, configuration or
-    files, 3 the model cannot be used, 4 an exam is not complete because a cap was reached or walks broke off,
+    files, 3 the model cannot be used, 4 not complete: a cap was reached, or walks of an exam broke off,
     130 interrupted. What was done until then is written.
     """
     from rnnprog.errors import LMUnavailableError, RnnprogError
