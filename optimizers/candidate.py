@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dspy
 from pydantic import Field, JsonValue, ValidationError
@@ -22,9 +22,9 @@ from rnnprog.schema import MemorySchema
 if TYPE_CHECKING:
     from rnnprog.optimizers.parts import Setting, Temperature
 
-__all__ = ["Candidate", "cells_of", "copy_program", "read_memory"]
+__all__ = ["Candidate", "cells_of", "copy_program", "parts_of", "read_memory"]
 
-
+Kind = TypeVar("Kind", bound=dspy.Module)
 _RESULTS = ("study", "candidate_programs", "trial_logs", "ledger", "score", "stopped")  # of an earlier search
 
 
@@ -34,7 +34,8 @@ class Candidate(Value):
     Attributes:
         instructions: text by phase.
         demos: worked examples by phase.
-        start_memory: the memory before the first step: its JSON form, or a text under the layout's headings.
+        start_memory: the memory before the first step: its JSON form, or a text under the layout's headings. Of several
+            reflective cells the first one starts from it.
         settings: settings of the reflective cells, by name.
         temperatures: by phase.
         models: name of the model by phase.
@@ -100,8 +101,9 @@ class Candidate(Value):
             raise ConfigurationError(
                 f"the candidate changes {unknown}, but the program has the phases {sorted(phases)}"
             )
-        for cell in cells_of(program):
-            self._apply_to(cell)  # before the texts, since another way of rewriting brings its own
+        for number, cell in enumerate(cells_of(program)):
+            # Before the texts, since another way of rewriting brings its own. Notes on one task are none on another.
+            self._apply_to(cell, self.start_memory if number == 0 else None)
         for phase, text in self.instructions.items():
             phases[phase].signature = phases[phase].signature.with_instructions(text)
         for phase, demos in self.demos.items():
@@ -119,7 +121,7 @@ class Candidate(Value):
             phases[phase].lm = lm.copy(temperature=temperature)
         return program
 
-    def _apply_to(self, cell: Reflective) -> None:
+    def _apply_to(self, cell: Reflective, start_memory: JsonValue) -> None:
         if self.settings:
             old = cell.settings.value.model_dump(mode="json")
             try:
@@ -128,8 +130,8 @@ class Candidate(Value):
                 raise ConfigurationError(f"the settings {self.settings} cannot be used: {error}") from error
         settings = cell.settings.value
         check_budget(settings.layout, settings.budget, cell.tokenizer)
-        if self.start_memory is not None:
-            cell.initial_memory.learned = _memory(self.start_memory, settings)
+        if start_memory is not None:
+            cell.initial_memory.learned = _memory(start_memory, settings)
         elif self.settings:
             _refit(cell)
         cell.initial()  # says so where memory, layout and budget do not fit together
@@ -169,10 +171,15 @@ def read_memory(text: object, layout: MemorySchema) -> Memory | None:
 
 def cells_of(program: dspy.Module) -> list[Reflective]:
     """Return the reflective cells of a program, without those of candidates that an earlier search attached to it."""
+    return parts_of(program, Reflective)
+
+
+def parts_of(program: dspy.Module, kind: type[Kind]) -> list[Kind]:
+    """Return the modules of a kind in a program, without those of candidates that an earlier search attached to it."""
     return [
         module
         for name, module in program.named_sub_modules()
-        if isinstance(module, Reflective) and not name.removeprefix("self.").startswith(_RESULTS)
+        if isinstance(module, kind) and not name.removeprefix("self.").startswith(_RESULTS)
     ]
 
 

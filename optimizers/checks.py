@@ -11,12 +11,14 @@ import dspy
 from optuna.samplers import BaseSampler, GridSampler
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.lm.roles import require_lm
 from rnnprog.metrics import Metric
 from rnnprog.module import RecurrentModule
+from rnnprog.optimizers.candidate import cells_of
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import BASE
-from rnnprog.optimizers.parts import Model
+from rnnprog.optimizers.parts import Demos, Model, Setting, StartMemory
 from rnnprog.optimizers.schedule import Schedule
 from rnnprog.optimizers.space import Space, phases_of
 from rnnprog.optimizers.spending import Budget
@@ -71,8 +73,12 @@ def check_search(
     Raises:
         ConfigurationError: a phase or an output that the program does not have, a model that was not given, or a
             budget that is below one evaluation.
+        LMUnavailableError: a phase has no model.
     """
+    if isinstance(student, RecurrentModule):  # another program may bring its models into play as it runs
+        require_lm(student)
     _check_space(space, phases_of(student), models)
+    _check_settings(space, student)
     metric = objective.metric
     named = re.search(r"\[([^\]:]+)", metric.name) if isinstance(metric, Metric) else None
     if named and isinstance(student, RecurrentModule) and named[1] not in student.cell.task.outputs:
@@ -92,6 +98,14 @@ def check_search(
             f"a budget of {budget.calls} calls ends within the first candidate, which takes about {whole} calls over "
             f"{len(valset)} sequences; the student will most likely be returned as it is",
             stacklevel=4,
+        )
+
+
+def _check_settings(space: Space, student: dspy.Module) -> None:
+    idle = [part.name for part in space.parts if isinstance(part, (Setting, Demos, StartMemory))]
+    if idle and not cells_of(student):
+        raise ConfigurationError(
+            f"parts {idle} belong to a reflective cell, and the program has none; leave them out of the space"
         )
 
 

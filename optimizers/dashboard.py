@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 
+from rnnprog.folder import unwritable
 from rnnprog.memory import Memory
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.space import Space
@@ -31,12 +32,18 @@ def annotate_trial(trial: optuna.Trial, candidate: Candidate, folder: Path | Non
     _note(trial, told(candidate))
     if folder is None:
         return
-    store_folder = folder / _ARTIFACTS
+    try:
+        _keep(trial, candidate, folder / _ARTIFACTS)
+    except OSError as error:  # the candidate stands in the study as well
+        warnings.warn(f"no file for the candidate of trial {trial.number}: {unwritable(error, folder)}", stacklevel=2)
+
+
+def _keep(trial: optuna.Trial, candidate: Candidate, store_folder: Path) -> None:
     store_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary, f"candidate-{trial.number}.json")
         data = candidate.model_dump(mode="json")
-        file.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
+        file.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8", errors="replace")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             optuna.artifacts.upload_artifact(

@@ -19,6 +19,7 @@ __all__ = ["Item", "items_of", "split"]
 
 DataLike = Iterable[Union[dspy.Example, StepSequence]]
 _SHOWN = 5
+_LONGEST = 200  # characters of an id: a database keeps names of up to 512
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ def items_of(data: DataLike, what: str = "trainset") -> tuple[Item, ...]:
         DataError: nothing there, an entry of another kind or without inputs, or two entries of the same id and
             different content.
     """
+    if isinstance(data, (StepSequence, dspy.Example, str)) or not isinstance(data, Iterable):
+        raise DataError(
+            f"{what} is one {type(data).__name__}; give several dspy.Example or rnnprog.Sequence values, e.g. a list"
+        )
     found: dict[str, Item] = {}
     for number, entry in enumerate(data):
         if isinstance(entry, StepSequence):
@@ -61,6 +66,8 @@ def items_of(data: DataLike, what: str = "trainset") -> tuple[Item, ...]:
                 f"{what}[{number}] is a {type(entry).__name__}; give dspy.Example or rnnprog.Sequence values"
             )
         id = str(example.get("sequence") or example.get("id") or _digest(example))
+        if len(id) > _LONGEST or "\0" in id:  # another name for the same content, as short as a database needs it
+            id = f"{id[: _LONGEST // 2]}~{hashlib.sha256(id.encode()).hexdigest()[:12]}".replace("\0", "")
         if id in found and _digest(found[id].example) != _digest(example):
             raise DataError(f"{what}: two sequences are called {id!r} but differ; ids pair results and must be unique")
         found[id] = Item(id, example)

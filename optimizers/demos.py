@@ -100,7 +100,8 @@ def propose_demos(request: Request) -> tuple[list[Option], list[str]]:
     cell = next(iter(cells_of(request.program)), None)
     if cell is None:
         return [], ["demos: the program has no reflective cell to cut examples for"]
-    phases = {name.rpartition(".")[2]: name for name in phases_of(request.program)}
+    mine = {id(getattr(cell, phase)): phase for phase in _PHASES}
+    phases = {mine[id(p)]: name for name, p in phases_of(request.program).items() if id(p) in mine}
     good = request.walks[: max(1, (len(request.walks) + 1) // 2)]
     steps = [(walked, t) for walked in good for t in _good_steps(walked)[: request.part.size * len(request.labels) * 2]]
     random.Random(request.seed).shuffle(steps)

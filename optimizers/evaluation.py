@@ -18,6 +18,7 @@ from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.ledger import Entry, StudyLedger
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.spending import OutOfBudgetError, Purse, PurseMeter
+from rnnprog.optimizers.walks import walked
 from rnnprog.trace import Trace
 
 __all__ = ["Evaluator", "Job"]
@@ -55,6 +56,7 @@ class Evaluator:
     concurrency: int = 8
     on_entry: Callable[[Entry], None] = field(default=lambda _entry: None)
     _writer: ThreadPoolExecutor = field(init=False, repr=False)
+    _traceless: bool = field(default=False, init=False, repr=False)  # walking again would bring no trace either
 
     def run(
         self,
@@ -119,10 +121,14 @@ class Evaluator:
             changes: dict[str, Any] = {}
             try:
                 with _rollout(program, job.rollout) as rolled:
-                    prediction = rolled(**job.item.example.inputs())
-                changes = _facts(prediction)
+                    prediction, traces = walked(rolled, job.item.example.inputs())
+                changes = _facts(traces)
                 score, cases = self.objective.score(job.item.example, prediction)
                 changes.update(score=score, cases=cases)
+                if self.objective.priced and meter.unpriced:
+                    raise ConfigurationError(
+                        "the price of a call is not known, so money can be no objective and no limit; take tokens"
+                    )
             except (OutOfBudgetError, KeyboardInterrupt) as stop:
                 self._write(blank, meter, start, {"kind": "unfinished", "error": str(stop) or "interrupted"})
                 raise
@@ -149,14 +155,13 @@ class Evaluator:
             What it cost and scored, and the trace; ``None`` where the program leaves none or breaks off.
         """
         known = self.ledger.walk(digest, item.id)
-        if known is not None:
+        if known is not None or self._traceless:
             return known
         start = time.perf_counter()
         entry = Entry(kind="walk", candidate=digest, sequence=item.id)
         with self.purse.paying() as meter:
             try:
-                prediction = program(**item.example.inputs())
-                trace = getattr(prediction, "trace", None)
+                prediction, traces = walked(program, item.example.inputs())
                 score, _ = self.objective.score(item.example, prediction)
             except (OutOfBudgetError, KeyboardInterrupt) as stop:
                 self._write(entry, meter, start, {"kind": "unfinished", "error": str(stop) or "interrupted"})
@@ -168,11 +173,12 @@ class Evaluator:
                 self._write(entry, meter, start, {"kind": "unfinished", "error": told})
                 return None
             paid = _paid(meter, start)
-        entry = entry.model_copy(update={**_facts(prediction), **paid, "score": score})
-        if not isinstance(trace, Trace):
+        entry = entry.model_copy(update={**_facts(traces), **paid, "score": score})
+        if not traces:
+            self._traceless = True
             self.ledger.record(entry.model_copy(update={"kind": "unfinished", "error": "the program leaves no trace"}))
             return None
-        trace = trace.model_copy(update={"sequence": item.id})
+        trace = traces[0].model_copy(update={"sequence": item.id})
         return self.ledger.record(entry, trace=trace), trace
 
 
@@ -198,12 +204,11 @@ def _paid(meter: PurseMeter, start: float) -> dict[str, Any]:
     return {"calls": usage.calls, "tokens": usage.tokens, "money": meter.timing().cost, "seconds": seconds}
 
 
-def _facts(prediction: Any) -> dict[str, Any]:
-    trace = getattr(prediction, "trace", None)
-    if not isinstance(trace, Trace):
+def _facts(traces: Sequence[Trace]) -> dict[str, Any]:
+    """Return what the walks of all recurrent modules of a program come to."""
+    if not traces:
         return {"steps": 1}
-    failed = sum(
-        record.failure is not None or any(update.failure for update in record.updates) for record in trace.records
-    )
-    tokens = max((update.tokens or 0 for update in trace.updates), default=0)
-    return {"steps": len(trace), "failed_steps": failed, "memory_tokens": tokens}
+    records = [record for trace in traces for record in trace.records]
+    failed = sum(record.failure is not None or any(update.failure for update in record.updates) for record in records)
+    tokens = max((update.tokens or 0 for trace in traces for update in trace.updates), default=0)
+    return {"steps": len(records), "failed_steps": failed, "memory_tokens": tokens}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
+import json
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,11 @@ from dspy.teleprompt import Teleprompter
 from gepa import optimize as gepa_optimize
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.folder import put_file
 from rnnprog.lm.embedded import EMBEDDED_MODEL
 from rnnprog.optimizers.candidate import Candidate, copy_program
-from rnnprog.optimizers.data import DataLike, items_of, split
+from rnnprog.optimizers.data import DataLike, Item, fingerprint, items_of, split
+from rnnprog.optimizers.identity import differing, identity_of
 from rnnprog.optimizers.ledger import Entry, Ledger
 from rnnprog.optimizers.objective import MetricLike, Objective
 from rnnprog.optimizers.parts import Instructions
@@ -24,6 +30,27 @@ from rnnprog.optimizers.stand_in import propose_orders
 from rnnprog.optimizers.walk_adapter import BudgetReachedError, Texts, WalkAdapter
 
 __all__ = ["GepaTuner"]
+
+IDENTITY = "rnnprog.json"
+"""File in the folder of a search: what its state is about."""
+# What GEPA, by itself or in dspy, calls what is given here by another name, or not at all.
+_HERE = {
+    "auto": "metric_calls=..., the number of walks",
+    "max_full_evals": "metric_calls=..., the number of walks",
+    "max_metric_calls": "metric_calls=...",
+    "max_reflection_cost": "budget=Budget(money=...)",
+    "reflection_lm": "prompt_model=...",
+    "log_dir": "folder=...",
+    "run_dir": "folder=...",
+    "num_threads": "concurrency=...",
+    "stop_callbacks": "budget=Budget(...)",
+    "trainset": "it to compile()",
+    "valset": "it to compile()",
+    "instruction_proposer": "custom_candidate_proposer=...",
+    "component_selector": "module_selector=...",
+    **dict.fromkeys(("seed_candidate", "adapter", "task_lm", "evaluator"), "the program to compile()"),
+    **dict.fromkeys(("logger", "raise_on_exception"), "nothing: it is set here"),
+}
 
 
 class _OfflineWriter:
@@ -55,10 +82,15 @@ class GepaTuner(Teleprompter):
             orders which that documents.
         budget: limits in calls, tokens, money and minutes; a hard stop.
         metric_calls: walks over sequences at most.
-        folder: where GEPA keeps its state, so that it resumes after a crash; ``None`` for nowhere.
+        folder: where GEPA keeps its state, so that it resumes after a crash; ``None`` for nowhere. The state of another
+            search (metric, program, model, data) is refused. The budget is that of one process.
         concurrency: sequences in flight.
         seed: of everything random.
         **gepa: further arguments of ``gepa.optimize``, e.g. ``reflection_minibatch_size``.
+
+    Raises:
+        ConfigurationError: an argument that GEPA does not know or that is given here by another name; constraints,
+            several objectives or rollouts, which GEPA knows nothing of.
 
     Example:
         >>> GepaTuner("accuracy", metric_calls=40).metric_calls
@@ -80,6 +112,7 @@ class GepaTuner(Teleprompter):
         super().__init__()
         self.objective = metric if isinstance(metric, Objective) else Objective(metric)
         self.metric = self.objective.metric
+        _check(self.objective, gepa)
         self.prompt_model, self.budget, self.metric_calls = prompt_model, budget or Budget(), metric_calls
         self.folder, self.concurrency, self.seed, self.gepa = folder, concurrency, seed, gepa
 
@@ -103,7 +136,8 @@ class GepaTuner(Teleprompter):
             A new program with ``candidate_programs`` (best first), ``detailed_results`` (GEPA's own) and ``ledger``.
 
         Raises:
-            ConfigurationError: no model to reflect with, a teacher, or a metric that cannot score this program.
+            ConfigurationError: no model to reflect with, a teacher, a metric that cannot score this program, or a
+                folder with the state of another search.
             DataError: sequences that do not fit the program.
             LMUnavailableError: the model is down or refuses before the student was judged; later, the best program so
                 far is returned with a warning.
@@ -122,6 +156,7 @@ class GepaTuner(Teleprompter):
             raise ConfigurationError("no model to reflect with; give prompt_model=... or call student.set_lm(...)")
         if getattr(writer, "model", None) == EMBEDDED_MODEL:
             adapter.propose_new_texts = _OfflineWriter(student, adapter, self.seed)
+        self._guard(student, train, val)
         stopper = _Stopper(purse, adapter)
         arguments: dict[str, Any] = dict(
             seed_candidate=seed_texts,
@@ -145,6 +180,20 @@ class GepaTuner(Teleprompter):
             ) from stop
         return self._finish(student, result, adapter)
 
+    def _guard(self, student: dspy.Module, train: Sequence[Item], val: Sequence[Item]) -> None:
+        """Write down what the state in the folder is about, or refuse to go on with that of something else."""
+        if self.folder is None:
+            return
+        path = Path(self.folder, IDENTITY)
+        mine = identity_of(student, self.objective, val, seed=self.seed, training=fingerprint(train))
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else mine
+        if told := differing(known, mine):
+            raise ConfigurationError(
+                f"the folder {str(self.folder)!r} holds a search about something else: {told}; choose another folder, "
+                "or restore what was changed"
+            )
+        put_file(path, [json.dumps(mine, ensure_ascii=False, indent=1)])
+
     def _finish(self, student: dspy.Module, result: Any, adapter: WalkAdapter) -> dspy.Module:
         if adapter.broken is not None:
             warnings.warn(f"GEPA ended early: {type(adapter.broken).__name__}: {adapter.broken}", stacklevel=3)
@@ -164,6 +213,25 @@ class GepaTuner(Teleprompter):
         program.ledger = Ledger(entries=tuple(adapter.entries))
         program.score = rows[0]["score"]
         return program
+
+
+def _check(objective: Objective, given: Mapping[str, Any]) -> None:
+    if objective.constraints or objective.objectives != ("score",) or objective.rollouts > 1:
+        raise ConfigurationError(
+            "GEPA goes by the score of one walk: it has no constraints, no further objectives and no rollouts; leave "
+            "them out of the Objective, or give it to OptunaTuner"
+        )
+    known = set(inspect.signature(gepa_optimize).parameters) - set(_HERE)
+    for name in given:
+        if name in _HERE:
+            raise ConfigurationError(f"{name}={given[name]!r:.60} is not given like this here; give {_HERE[name]}")
+        if name not in known:
+            near = difflib.get_close_matches(name, [*known, *_OWN], n=3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else f"; GEPA takes {', '.join(sorted(known))}"
+            raise ConfigurationError(f"neither GepaTuner nor gepa.optimize has an argument {name!r}{hint}")
+
+
+_OWN = tuple(name for name in inspect.signature(GepaTuner.__init__).parameters if name not in ("self", "gepa"))
 
 
 class _Asking:

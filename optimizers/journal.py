@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 
 from rnnprog.optimizers.batching import FileStorage
 
-__all__ = ["open_journal"]
+__all__ = ["JOURNAL", "open_journal"]
 
 JOURNAL = "journal.log"
 

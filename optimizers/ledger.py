@@ -6,6 +6,7 @@ candidate, sequence and rollout: whichever trial or worker made an evaluation, t
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterable
 from typing import Literal
@@ -108,6 +109,12 @@ class StudyLedger:
         self._storage = study._storage
         self._known: dict[tuple[str, str, int], Entry] = {}
         self._done: dict[int, tuple[Entry, ...]] = {}  # by trial; a finished one gets no more
+        self._own, self._lock = Spent(), threading.Lock()
+
+    @property
+    def own(self) -> Spent:
+        """What this process has booked; counted before it is written, so never less than what others can read."""
+        return self._own
 
     def record(self, entry: Entry, trial: optuna.Trial | None = None, trace: Trace | None = None) -> Entry:
         """Write an entry; when this returns, it is as durable as the storage makes it.
@@ -117,6 +124,12 @@ class StudyLedger:
             trial: the running trial that it belongs to, if any.
             trace: the walk behind it, kept where later proposals need it.
         """
+        with self._lock:
+            self._own = Spent(
+                calls=self._own.calls + entry.calls,
+                tokens=self._own.tokens + entry.tokens,
+                money=self._own.money + (entry.money or 0.0),
+            )
         data = entry.model_dump(mode="json", exclude_defaults=True)
         if trial is not None:
             name = f"{_EVALUATION}{entry.kind}:{entry.candidate}:{entry.rollout}:{entry.sequence}"

@@ -57,7 +57,7 @@ class Objective:
 
     Raises:
         ConfigurationError: unknown measures or metric, a metric of other arguments, an objective given twice, a limit
-            on the score, weights for a metric that has no steps, or weights below 0.
+            on the score or one that is not finite, weights for a metric that has no steps, or weights below 0.
 
     Example:
         >>> Objective("mae[load]", constraints={"tokens_per_step": 900}).directions
@@ -82,6 +82,9 @@ class Objective:
             raise ConfigurationError(
                 "a constraint is an upper limit, and a higher score is better; make the score an objective instead"
             )
+        for name, limit in (constraints or {}).items():
+            if not math.isfinite(limit):
+                raise ConfigurationError(f"the limit {name}={limit} keeps nothing or everything; give a finite number")
         if rollouts < 1:
             raise ConfigurationError(f"rollouts={rollouts}: every sequence must be walked at least once")
         self.metric: Metric | Callable[..., Any] = get_metric(metric) if isinstance(metric, str) else metric
@@ -120,6 +123,11 @@ class Objective:
     def single(self) -> bool:
         """Whether there is one objective and it is the score, so that pruning makes sense."""
         return self.objectives == ("score",)
+
+    @property
+    def priced(self) -> bool:
+        """Whether money is an objective or limited, so that the price of every call must be known."""
+        return "money" in self.objectives or "money" in self.constraints
 
     @property
     def corpus(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,26 +14,30 @@ from optuna.pruners import BasePruner
 from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.folder import tried_folder
+from rnnprog.optimizers.board import Board
 from rnnprog.optimizers.checks import check_arguments, check_search
 from rnnprog.optimizers.dashboard import annotate_study
-from rnnprog.optimizers.data import DataLike, Item, fingerprint, items_of, split
+from rnnprog.optimizers.data import DataLike, Item, items_of, split
 from rnnprog.optimizers.estimate import Estimate, estimate
 from rnnprog.optimizers.evaluation import Evaluator
+from rnnprog.optimizers.identity import identity_of
 from rnnprog.optimizers.ledger import StudyLedger
 from rnnprog.optimizers.objective import MetricLike, Objective
-from rnnprog.optimizers.plan import Board
+from rnnprog.optimizers.progress import Progress
 from rnnprog.optimizers.propose import DefaultProposer
 from rnnprog.optimizers.pruning import make_pruner
+from rnnprog.optimizers.record import about, keep_about
 from rnnprog.optimizers.results import Results
 from rnnprog.optimizers.rounds import Proposer, Rounds
 from rnnprog.optimizers.sampling import SamplerLike
 from rnnprog.optimizers.schedule import Schedule
-from rnnprog.optimizers.search import Progress, Search
+from rnnprog.optimizers.search import Search
 from rnnprog.optimizers.space import Space, default_space
 from rnnprog.optimizers.spending import Budget, Purse
 from rnnprog.optimizers.storage import StorageError, StorageLike, open_storage, storage_errors, why
 from rnnprog.optimizers.study import open_own_study, open_study
-from rnnprog.optimizers.teacher import Teacher, state_digest, teacher_of
+from rnnprog.optimizers.teacher import Teacher, teacher_of
 from rnnprog.optimizers.workers import Worker
 
 __all__ = ["OptunaTuner"]
@@ -55,9 +58,9 @@ class OptunaTuner(Teleprompter):
         budget: limits in calls, tokens, money and minutes.
         storage: where the study lives, see :func:`~rnnprog.optimizers.open_storage`; by default a journal file in
             ``folder``.
-        study_name: of the study; a study of another space, metric, student or data under this name is refused. Without
-            a name it is ``"tune"``, and a search about something else gets a study and a sub-folder of its own, as
-            the later steps of ``dspy.BetterTogether`` need it.
+        study_name: of the study; one of another space, metric (its code counts), student, model or data under this name
+            is refused. Without a name it is ``"tune"``, and a search about something else gets a study and a
+            sub-folder of its own, as the later steps of ``dspy.BetterTogether`` need it.
         **options: ``folder`` (for journal, compiled program and artifacts; by default ``runs/tune/STUDY``; ``None``
             writes no files), ``sampler`` (an Optuna sampler, or a function from seed to sampler; by
             default :class:`~rnnprog.optimizers.ClimbingSampler`, for several objectives TPE), ``pruner``
@@ -145,6 +148,7 @@ class OptunaTuner(Teleprompter):
             DataError: unusable sequences.
             LMUnavailableError: no model.
             StorageError: the storage cannot be opened, or is gone before the first trial is done.
+            rnnprog.errors.StorageError: the folder cannot be written.
         """
         taught = teacher_of(teacher, student)
         read = items_of(trainset)
@@ -153,6 +157,8 @@ class OptunaTuner(Teleprompter):
         limits = budget or self.budget
         space = self.space or default_space(student, proposals=schedule.proposals)
         check_search(student, space, self.models, self.objective, limits, val)
+        if self.folder is not None:
+            tried_folder(self.folder)
         try:
             search = self._search(student, space, schedule, limits, train, val, taught)
             with search.board.worker.working():
@@ -179,14 +185,10 @@ class OptunaTuner(Teleprompter):
     ) -> Search:
         pruner = make_pruner(self.pruner if self.objective.single else "none", len(val))
         storage = open_storage(self.storage, self.folder)
-        identity: dict[str, JsonValue] = {
-            "space": space.digest,
-            "objective": json.dumps(self.objective.describe(), sort_keys=True),
-            "sequences": fingerprint(val),
-            "student": state_digest(student),
-            "seed": schedule.seed,
-            **({} if teacher is None else {"teacher": teacher.digest}),
-        }
+        taught: dict[str, JsonValue] = {} if teacher is None else {"teacher": teacher.digest}
+        identity = identity_of(
+            student, self.objective, val, self.models, space=space.digest, seed=schedule.seed, **taught
+        )
         study = (open_study if self._named else open_own_study)(
             storage, self.study_name, self.objective.directions, pruner, identity
         )
@@ -196,6 +198,7 @@ class OptunaTuner(Teleprompter):
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(self.objective.objectives))
             annotate_study(study, space, self.objective.name)
+        keep_about(study, about(self.objective, [item.id for item in val], student, space))
         ledger = StudyLedger(study)
         purse = Purse(limits, ledger.refresh().spent)
         evaluator = Evaluator(self.objective, ledger, purse, schedule.concurrency)

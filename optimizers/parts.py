@@ -12,7 +12,18 @@ from pydantic import Field, JsonValue, model_validator
 
 from rnnprog.optimizers.slots import BasePart, Demos, Instructions, StartMemory
 
-__all__ = ["Demos", "Instructions", "Model", "Part", "Setting", "Slotted", "StartMemory", "Temperature", "plain"]
+__all__ = [
+    "Demos",
+    "Instructions",
+    "Model",
+    "Part",
+    "Scalar",
+    "Setting",
+    "Slotted",
+    "StartMemory",
+    "Temperature",
+    "plain",
+]
 
 Scalar = Union[bool, int, float, str, None]
 
@@ -40,6 +51,19 @@ class _Range(BasePart):
     def all_values(self) -> tuple[JsonValue, ...]:
         """The values, or the two ends of the range."""
         return self.values or (self.low, self.high)
+
+    @property
+    def choices(self) -> str:
+        """The values or the range, in words."""
+        return ", ".join(map(repr, map(plain, self.values))) if self.values else f"from {self.low} to {self.high}"
+
+    def offers(self, value: JsonValue) -> bool:
+        """Return whether this is one of the values, or within the range."""
+        if self.values:
+            return plain(value) in map(plain, self.values)
+        assert self.low is not None
+        assert self.high is not None
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
 
     def suggest(self, trial: BaseTrial) -> JsonValue:
         """Ask a trial for a value."""
@@ -116,6 +140,15 @@ class Model(BasePart):
     def name(self) -> str:
         """``PHASE.model``."""
         return f"{self.phase}.model"
+
+    @property
+    def choices(self) -> str:
+        """The names, in words."""
+        return ", ".join(self.names)
+
+    def offers(self, value: JsonValue) -> bool:
+        """Return whether this is one of the names."""
+        return value in self.names
 
 
 Slotted = (Instructions, Demos, StartMemory)

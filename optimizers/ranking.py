@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from rnnprog.optimizers.objective import MEASURES, Objective
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE
-from rnnprog.optimizers.pruning import PRUNED_AFTER, feasible
+from rnnprog.optimizers.marks import CANDIDATE, DUPLICATE, PRUNED_AFTER
+from rnnprog.optimizers.objective import MEASURES
+from rnnprog.optimizers.pruning import feasible
 
 __all__ = ["front", "ranked"]
 
 
-def ranked(trials: Iterable[FrozenTrial], objective: Objective) -> list[FrozenTrial]:
+class Judged(Protocol):
+    """What trials are judged by; of an :class:`~rnnprog.optimizers.Objective` its objectives."""
+
+    @property
+    def objectives(self) -> Sequence[str]:
+        """Names of measures, the main one first."""
+        ...
+
+
+def ranked(trials: Iterable[FrozenTrial], objective: Judged) -> list[FrozenTrial]:
     """Return those of a study's trials that may be chosen, best first.
 
     These were seen to the end and keep all constraints. With several objectives the Pareto front comes first, ordered
@@ -38,14 +48,14 @@ def ranked(trials: Iterable[FrozenTrial], objective: Objective) -> list[FrozenTr
     return sorted(usable, key=lambda t: (t.number not in on_front, -sign * t.user_attrs["measures"][main], t.number))
 
 
-def front(study: optuna.Study, objective: Objective) -> list[FrozenTrial]:
+def front(study: optuna.Study, objective: Judged) -> list[FrozenTrial]:
     """Return the Pareto front among the trials that may be chosen, ordered by the first objective."""
     rows = ranked(study.get_trials(deepcopy=False), objective)
     on_front = {trial.number for trial in _undominated(rows, objective)}
     return [trial for trial in rows if trial.number in on_front]
 
 
-def _undominated(trials: list[FrozenTrial], objective: Objective) -> list[FrozenTrial]:
+def _undominated(trials: list[FrozenTrial], objective: Judged) -> list[FrozenTrial]:
     signs = [1 if MEASURES[name] == "maximize" else -1 for name in objective.objectives]
     points = {
         trial.number: tuple(

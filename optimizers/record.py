@@ -2,28 +2,77 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dspy
 import optuna
 from optuna.trial import TrialState
 
+from rnnprog.folder import put_file
 from rnnprog.metrics import Metric
+from rnnprog.optimizers.board import refused_proposals
 from rnnprog.optimizers.differences import text_diff
+from rnnprog.optimizers.journal import JOURNAL
 from rnnprog.optimizers.ledger import StudyLedger
+from rnnprog.optimizers.marks import AGAIN, CANDIDATE, DUPLICATE, PRUNED_AFTER, RETRY
 from rnnprog.optimizers.objective import MEASURES, Objective
 from rnnprog.optimizers.options import BASE
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY, refused_proposals, tally
-from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
 from rnnprog.optimizers.ranking import front, ranked
 from rnnprog.optimizers.space import Space, phases_of
+from rnnprog.optimizers.storage import StorageLike, open_storage
+from rnnprog.optimizers.tally import tally
 
-__all__ = ["record_of", "write_record"]
+__all__ = ["about", "keep_about", "record_as_it_stands", "record_of", "write_record"]
 
 FORMAT = 2
+_ABOUT = "rnnprog:about"
 _LEAST_TRIALS = 5  # below this many a share of variance means nothing
+_FEW = 6  # different numbers that count as choices; more are a range
+_EQUAL = 1e-9  # scores that differ by less differ by rounding
+
+
+def about(
+    objective: Objective,
+    sequences: list[str] | None = None,
+    student: dspy.Module | None = None,
+    space: Space | None = None,
+) -> dict[str, Any]:
+    """Return what a record tells besides its study's trials, as JSON; see :func:`record_of` for the arguments."""
+    phases = phases_of(student) if student is not None else {}
+    return {
+        "objective": objective.describe(),
+        "turned": isinstance(objective.metric, Metric) and objective.metric.sign < 0,
+        "sequences": sequences or [],
+        "texts": {phase: predictor.signature.instructions for phase, predictor in phases.items()},
+        "given": [o.model_dump(mode="json") for o in (space.start().options if space else ()) if o.label != BASE],
+    }
+
+
+def keep_about(study: optuna.Study, told: dict[str, Any]) -> None:
+    """Write into a study what a record tells besides it, so that one can be made from the study alone."""
+    if _ABOUT not in study._storage.get_study_system_attrs(study._study_id):
+        study._storage.set_study_system_attr(study._study_id, _ABOUT, told)
+
+
+def record_as_it_stands(where: StorageLike, folder: Path, name: str) -> dict[str, Any] | None:
+    """Return a search that is running, was killed or is over, as JSON; ``None`` if there is none of that name.
+
+    Args:
+        where: its storage.
+        folder: where its journal is by default.
+        name: of the study.
+    """
+    if where == "memory" or (where is None and not (folder / JOURNAL).is_file()):
+        return None
+    try:
+        study = optuna.load_study(storage=open_storage(where, folder), study_name=name)
+    except KeyError:
+        return None
+    told = study._storage.get_study_system_attrs(study._study_id).get(_ABOUT)
+    return None if told is None else _record(study, told)
 
 
 def record_of(
@@ -42,6 +91,15 @@ def record_of(
         student: the program that the options are laid over, for telling what each option changes in it.
         space: has the user's own options.
     """
+    return _record(study, about(objective, sequences, student, space))
+
+
+class _Judged(NamedTuple):
+    objectives: tuple[str, ...]
+
+
+def _record(study: optuna.Study, told: dict[str, Any]) -> dict[str, Any]:
+    judged = _Judged(tuple(told["objective"]["objectives"]))
     trials = study.get_trials(deepcopy=False)
     ledger = StudyLedger(study).refresh(trials)
     by_trial: dict[int, dict[str, int]] = {}
@@ -57,45 +115,38 @@ def record_of(
         row["calls"] += entry.calls
         row["tokens"] += entry.tokens
         row["money"] += entry.money or 0.0
-    best = ranked(trials, objective)
+    best = ranked(trials, judged)
     return {
         "format": FORMAT,
         "study": study.study_name,
-        "objective": objective.describe(),
-        "turned": isinstance(objective.metric, Metric) and objective.metric.sign < 0,
-        "directions": [MEASURES[name] for name in objective.objectives],
+        "objective": told["objective"],
+        "turned": told["turned"],
+        "directions": [MEASURES[name] for name in judged.objectives],
         "trials": [
             {**_trial(trial), "paid": by_trial.get(trial.number, {"calls": 0, "tokens": 0})} for trial in trials
         ],
         "tally": tally(trials).model_dump(),
-        "options": _options(study, student, space),
-        "sequences": sequences or [],
+        "options": _options(study, told),
+        "sequences": told["sequences"],
         "rejected": refused_proposals(study),
         "spent": spent,
         "best": best[0].number if best else None,
-        "front": [trial.number for trial in front(study, objective)] if len(objective.objectives) > 1 else [],
+        "front": [trial.number for trial in front(study, judged)] if len(judged.objectives) > 1 else [],
         "importance": _importance(trials),
     }
 
 
 def write_record(record: dict[str, Any], path: str | Path) -> Path:
     """Write a record, replacing an older one in one move."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
-    return path
+    return put_file(path, [json.dumps(record, ensure_ascii=False, indent=1)], errors="replace")
 
 
-def _options(study: optuna.Study, student: dspy.Module | None, space: Space | None) -> list[dict[str, Any]]:
+def _options(study: optuna.Study, told: dict[str, Any]) -> list[dict[str, Any]]:
     """Return all options but the student's, each instruction with what it changes in the one it came from."""
-    given = space.start().options if space is not None else ()
-    options = [option.model_dump(mode="json") for option in given if option.label != BASE]
+    options = [dict(option) for option in told["given"]]
     options += [dict(v) for k, v in sorted(study.user_attrs.items()) if k.startswith("option:")]
     texts = {(option["part"], option["label"]): option["value"] for option in options}
-    for phase, predictor in (phases_of(student) if student is not None else {}).items():
-        texts[f"{phase}.instruction", BASE] = predictor.signature.instructions
+    texts.update({(f"{phase}.instruction", BASE): text for phase, text in told["texts"].items()})
     for option in options:
         parent = texts.get((option["part"], (option["parents"] or [BASE])[0]))
         if isinstance(parent, str) and isinstance(option["value"], str):
@@ -125,8 +176,10 @@ def _trial(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
 def _importance(trials: list[optuna.trial.FrozenTrial]) -> dict[str, float]:
     """Return the share of the score's variance that each part explains by itself, between trials.
 
-    For each part: the variance between the means of its choices, over the total. Parts overlap, so shares need not add
-    up to one; with few trials for a choice they are rough. Optuna's own measures need scikit-learn.
+    For each part: epsilon squared, the variance between the means of its choices over the total, less what as many
+    choices without any effect would show. Ranges are cut into quarters. Parts overlap, so shares need not add up to
+    one; with few trials for a choice they are rough, with one for each there is none. Optuna's own measures need
+    scikit-learn.
     """
     continued = {trial.user_attrs.get(AGAIN) for trial in trials if trial.state == TrialState.COMPLETE}
     done = [
@@ -140,15 +193,33 @@ def _importance(trials: list[optuna.trial.FrozenTrial]) -> dict[str, float]:
     scores = [float(trial.values[0]) for trial in done]
     if len(scores) < _LEAST_TRIALS:
         return {}
-    mean = sum(scores) / len(scores)
-    total = sum((score - mean) ** 2 for score in scores)
+    if max(scores) - min(scores) < _EQUAL:
+        return {}
     shares: dict[str, float] = {}
     for name in sorted({name for trial in done for name in trial.params}):
-        groups: dict[Any, list[float]] = {}
-        for trial, score in zip(done, scores, strict=True):
-            if name in trial.params:
-                groups.setdefault(trial.params[name], []).append(score)
-        between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
-        if len(groups) > 1 and total > 0:
-            shares[name] = round(min(1.0, between / total), 4)
+        asked = [(trial, score) for trial, score in zip(done, scores, strict=True) if name in trial.params]
+        choices = _in_quarters([trial.params[name] for trial, _ in asked])
+        found = _share(choices, [score for _, score in asked])
+        if found is not None:
+            shares[name] = found
     return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
+
+
+def _in_quarters(values: list[Any]) -> list[Any]:
+    """Return to which quarter each of many numbers belongs; other choices as they are."""
+    numbers = sorted(value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool))
+    if len(numbers) < len(values) or len(set(numbers)) <= _FEW:
+        return values
+    return [4 * bisect.bisect_left(numbers, value) // len(numbers) for value in values]
+
+
+def _share(choices: list[Any], scores: list[float]) -> float | None:
+    groups: dict[Any, list[float]] = {}
+    for choice, score in zip(choices, scores, strict=True):
+        groups.setdefault(choice, []).append(score)
+    mean, free = sum(scores) / len(scores), len(scores) - len(groups)
+    total = sum((score - mean) ** 2 for score in scores)
+    between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
+    if len(groups) < 2 or free < 1 or max(scores) - min(scores) < _EQUAL:
+        return None
+    return round(min(1.0, max(0.0, (between - (len(groups) - 1) * (total - between) / free) / total)), 4)

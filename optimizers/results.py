@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 import dspy
 from optuna.trial import FrozenTrial
 
+from rnnprog.optimizers.board import refused_proposals
 from rnnprog.optimizers.candidate import Candidate, copy_program
 from rnnprog.optimizers.ledger import Ledger
-from rnnprog.optimizers.plan import CANDIDATE, refused_proposals, tally
+from rnnprog.optimizers.marks import CANDIDATE
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.record import record_of, write_record
-from rnnprog.optimizers.search import Outcome, Search
+from rnnprog.optimizers.search import Search
 from rnnprog.optimizers.storage import storage_errors
+from rnnprog.optimizers.tally import tally
+from rnnprog.optimizers.trying import Outcome
 
 __all__ = ["Results"]
 
@@ -108,14 +112,15 @@ class Results:
     def _save(self, best: dspy.Module) -> None:
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "program.partial.json"
+        partial = self.folder / f"program.{os.getpid()}.partial.json"  # each worker saves what it found
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             best.save(str(partial))
-        except Exception as error:  # a model that cannot be saved must not cost the result
+            partial.replace(self.folder / "program.json")
+        except Exception as error:  # a model that cannot be saved, or a full disk, must not cost the result
             warnings.warn(f"the program could not be saved: {type(error).__name__}: {error}", stacklevel=4)
-            return
-        partial.replace(self.folder / "program.json")
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
         with contextlib.suppress(*storage_errors()):  # the record can be written again from the study
             sequences = [item.id for item in self.search.valset]
             search = self.search

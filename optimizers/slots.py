@@ -26,6 +26,15 @@ class BasePart(Value):
         """Name of the part; the parameter's name in the study."""
         raise NotImplementedError
 
+    @property
+    def choices(self) -> str:
+        """What it can be, in words."""
+        raise NotImplementedError
+
+    def offers(self, value: JsonValue) -> bool:
+        """Return whether it can be this."""
+        raise NotImplementedError
+
 
 class _Slots(BasePart):
     """A part whose choices are texts: the student's own, the user's, and room for proposals.
@@ -39,6 +48,15 @@ class _Slots(BasePart):
         """Labels of all choices, filled or not."""
         rooms = [f"proposed-{n + 1}" for n in range(self.rooms)]
         return (BASE, *(option.label for option in self.given()), *rooms)
+
+    @property
+    def choices(self) -> str:
+        """The labels, in words."""
+        return ", ".join(self.labels)
+
+    def offers(self, value: JsonValue) -> bool:
+        """Return whether this is one of the labels."""
+        return value in self.labels
 
     @property
     def rooms(self) -> int:

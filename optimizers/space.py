@@ -19,6 +19,7 @@ from rnnprog.optimizers.parts import (
     Instructions,
     Model,
     Part,
+    Scalar,
     Setting,
     Slotted,
     StartMemory,
@@ -55,6 +56,7 @@ class Space(Value):
             late = [name for name in part.when if name not in names[: names.index(part.name)]]
             if late:
                 raise ValueError(f"part {part.name!r} depends on {late}; put what it depends on before it")
+            _refuse_never(part, {other.name: other for other in self.parts})
             if isinstance(part, Setting) and part.setting not in ReflectiveSettings.model_fields:
                 known = sorted(ReflectiveSettings.model_fields)
                 raise ValueError(f"no setting is called {part.setting!r}; there are {known}")
@@ -187,9 +189,28 @@ def _matters(part: Part, chosen: dict[str, JsonValue]) -> bool:
     if any(name not in chosen or plain(chosen[name]) not in values for name, values in asked.items()):
         return False
     # An instruction that is never sent is no choice.
-    return not (isinstance(part, (Instructions, Temperature, Model)) and _is_reflector(part.phase)) or (
-        chosen.get("reflect") is not False
-    )
+    return not _is_of_reflector(part) or chosen.get("reflect") is not False
+
+
+def _refuse_never(part: Part, parts: dict[str, Part]) -> None:
+    """Refuse a part that would never be asked for: what it depends on must be able to be so, all at once."""
+    asked: dict[str, set[Scalar]] = {"reflect": {True}} if _is_of_reflector(part) else {}
+    waiting = [part]
+    while waiting:
+        for name, values in (one := waiting.pop()).when.items():
+            among = {plain(value) for value in values if parts[name].offers(value)}
+            if not among:
+                raise ValueError(
+                    f"part {one.name!r} is never asked for: it depends on {name!r} being one of "
+                    f"{[plain(value) for value in values]}, but that can only be {parts[name].choices}"
+                )
+            asked[name] = asked.get(name, among) & among
+            if not asked[name]:
+                raise ValueError(
+                    f"part {part.name!r} is never asked for: it and what it depends on want {name!r} to be different "
+                    "things at once"
+                )
+            waiting.append(parts[name])
 
 
 def _refuse_unusable(setting: str, value: JsonValue) -> None:
@@ -207,8 +228,8 @@ def _present(student: dspy.Module, part: Setting | Temperature) -> JsonValue:
     return None
 
 
-def _is_reflector(phase: str) -> bool:
-    return phase.rpartition(".")[2] == "reflector"
+def _is_of_reflector(part: Part) -> bool:
+    return isinstance(part, (Instructions, Temperature, Model)) and part.phase.rpartition(".")[2] == "reflector"
 
 
 def phases_of(student: dspy.Module) -> dict[str, Any]:

@@ -35,12 +35,20 @@ class Budget(Value):
         money: in the currency of the provider's price list. dspy must know the price of every model that is called: at
             the first call of unknown price the search ends, since such a limit could not be kept.
         minutes: of wall time, in this process, from the start of ``compile``.
+
+    Several workers share the limits on calls, tokens and money: each learns of what the others have spent after each of
+    its walks, so together they may exceed a limit by the walks that are in flight in the others.
     """
 
     calls: int | None = Field(default=None, ge=1)
     tokens: int | None = Field(default=None, ge=1)
     money: float | None = Field(default=None, gt=0)
     minutes: float | None = Field(default=None, gt=0)
+
+    @property
+    def shared(self) -> bool:
+        """Whether there is a limit that several workers share."""
+        return any(limit is not None for limit in (self.calls, self.tokens, self.money))
 
 
 class Spent(Value):
@@ -77,8 +85,8 @@ class Purse:
 
     def __init__(self, budget: Budget, before: Spent | None = None) -> None:
         self.budget = budget
-        before = before or Spent()
-        self._calls, self._tokens, self._money = before.calls, before.tokens, before.money
+        self._others = before or Spent()
+        self._calls, self._tokens, self._money = 0, 0, 0.0
         self._start = time.monotonic()
         self._lock = threading.Lock()
         self._gate = _Gate(self)
@@ -87,25 +95,39 @@ class Purse:
     @property
     def spent(self) -> Spent:
         """What has been spent so far."""
-        seconds = time.monotonic() - self._start
-        return Spent(calls=self._calls, tokens=self._tokens, money=self._money, seconds=seconds)
+        others, seconds = self._others, time.monotonic() - self._start
+        return Spent(
+            calls=others.calls + self._calls,
+            tokens=others.tokens + self._tokens,
+            money=others.money + self._money,
+            seconds=seconds,
+        )
 
     @property
     def exhausted(self) -> str:
         """Which limit is reached, in words; empty if none is."""
         if self._stopped:
             return self._stopped
-        limits = self.budget
-        if limits.calls is not None and self._calls >= limits.calls:
-            return f"{self._calls} of {limits.calls} calls"
-        if limits.tokens is not None and self._tokens >= limits.tokens:
-            return f"{self._tokens} of {limits.tokens} tokens"
-        if limits.money is not None and self._money >= limits.money * (1 - _EXACT):
-            return f"{self._money:.4g} of {limits.money:.4g} in money"
-        minutes = (time.monotonic() - self._start) / 60
+        limits, spent = self.budget, self.spent
+        if limits.calls is not None and spent.calls >= limits.calls:
+            return f"{spent.calls} of {limits.calls} calls"
+        if limits.tokens is not None and spent.tokens >= limits.tokens:
+            return f"{spent.tokens} of {limits.tokens} tokens"
+        if limits.money is not None and spent.money >= limits.money * (1 - _EXACT):
+            return f"{spent.money:.4g} of {limits.money:.4g} in money"
+        minutes = spent.seconds / 60
         if limits.minutes is not None and minutes >= limits.minutes:
             return f"{minutes:.2f} of {limits.minutes:.2f} minutes"
         return ""
+
+    def check(self) -> None:
+        """Go on where the budget allows it.
+
+        Raises:
+            OutOfBudgetError: a limit is reached.
+        """
+        if reached := self.exhausted:
+            raise OutOfBudgetError(f"the budget is spent: {reached}")
 
     def reserve(self) -> None:
         """Count a call that is about to be made.
@@ -114,8 +136,7 @@ class Purse:
             OutOfBudgetError: the budget does not allow it.
         """
         with self._lock:
-            if reached := self.exhausted:
-                raise OutOfBudgetError(f"the budget is spent: {reached}")
+            self.check()
             self._calls += 1
 
     def pay(self, tokens: int, money: float | None) -> None:
@@ -133,12 +154,19 @@ class Purse:
         with self._lock:
             self._stopped = reason
 
-    def learn(self, others: Spent) -> None:
-        """Take over what the whole study has spent, where other workers have spent more than was known here."""
+    def learn(self, booked: Spent, own: Spent) -> None:
+        """Take over what other workers have spent.
+
+        Args:
+            booked: what stands in the ledger, by all workers.
+            own: what this process has booked there; must be read after the other.
+        """
         with self._lock:
-            self._calls = max(self._calls, others.calls)
-            self._tokens = max(self._tokens, others.tokens)
-            self._money = max(self._money, others.money)
+            self._others = Spent(
+                calls=max(self._others.calls, booked.calls - own.calls),
+                tokens=max(self._others.tokens, booked.tokens - own.tokens),
+                money=max(self._others.money, booked.money - own.money),
+            )
 
     @contextmanager
     def paying(self) -> Iterator[PurseMeter]:
@@ -156,18 +184,17 @@ class PurseMeter(Meter):
     def __init__(self, purse: Purse) -> None:
         super().__init__()
         self._purse = purse
+        self.unpriced = 0  # calls that reached a model whose price is not known
 
     def book(self, prompt: int, completion: int, *, cached: bool = False, cost: float | None = None) -> None:
         """Book one call, and pay for it."""
         super().book(prompt, completion, cached=cached, cost=cost)
+        self.unpriced += cost is None and not cached
         self._purse.pay(prompt + completion, 0.0 if cached else cost)
 
     def total(self) -> Usage:
         """Return all calls and tokens booked since the last reading."""
-        total = Usage()
-        for usage in self.take().values():
-            total = total + usage
-        return total
+        return sum(self.take().values(), Usage())
 
 
 class _Gate(BaseCallback):

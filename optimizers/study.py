@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError
+from rnnprog.optimizers.identity import differing
 from rnnprog.optimizers.storage import StorageError, why
 
 __all__ = ["guard_study", "open_own_study", "open_study"]
@@ -88,9 +89,8 @@ def guard_study(study: optuna.Study, identity: dict[str, JsonValue]) -> None:
                 f"the study {study.study_name!r} holds trials that were not made by this tuner; choose another name"
             )
         study.set_user_attr(_IDENTITY, mine)
-    elif known != mine:
-        differing = [key for key in {**known, **mine} if known.get(key) != mine.get(key)]
+    elif told := differing(known, mine):
         raise ConfigurationError(
-            f"the study {study.study_name!r} is about something else: {', '.join(sorted(differing))} differ; "
+            f"the study {study.study_name!r} is about something else: {told}; "
             "choose another study name or storage, or restore what was changed"
         )

@@ -10,7 +10,7 @@ from functools import cached_property
 import dspy
 
 from rnnprog.errors import ConfigurationError
-from rnnprog.optimizers.candidate import cells_of
+from rnnprog.optimizers.candidate import cells_of, copy_program
 
 __all__ = ["Teacher", "state_digest", "teacher_of"]
 
@@ -65,12 +65,18 @@ def teacher_of(given: dspy.Module | list[dspy.Module] | None, student: dspy.Modu
 
 
 def state_digest(program: dspy.Module) -> str:
-    """Return twelve hex digits that identify what a program is, its models aside.
-
-    Another model is a reason to go on comparing, not another study.
-    """
+    """Return twelve hex digits that identify what a program is, its models aside."""
+    program = copy_program(program)
+    for _, predictor in program.named_predictors():
+        predictor.lm = None  # one whose engine cannot be saved can be tuned with all the same
     state = program.dump_state()
     for value in state.values():
         if isinstance(value, dict):
             value.pop("lm", None)
-    return hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    # What a field may be is not in dspy's state: one more choice for an answer would pass for the same program.
+    types = {
+        name: {field: str(info.annotation) for field, info in predictor.signature.fields.items()}
+        for name, predictor in program.named_predictors()
+    }
+    told = json.dumps([state, types], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]

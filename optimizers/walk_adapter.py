@@ -22,6 +22,7 @@ from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.spending import OutOfBudgetError, Purse, PurseMeter
 from rnnprog.optimizers.trajectory import findings, tell_step, tell_walk, was_right
+from rnnprog.optimizers.walks import walked
 from rnnprog.trace import StepRecord, Trace
 
 __all__ = ["BudgetReachedError", "Texts", "WalkAdapter"]
@@ -79,9 +80,9 @@ class WalkAdapter:
         entry = Entry(candidate=digest, sequence=item.id)
         with self.purse.paying() as meter:
             try:
-                prediction = program(**item.example.inputs())
+                prediction, traces = walked(program, item.example.inputs())
                 score, _ = self.objective.score(item.example, prediction)
-                trace: Trace | str = getattr(prediction, "trace", None) or "the program leaves no trace"
+                trace: Trace | str = traces[0] if traces else "the program leaves no trace"
                 changes: dict[str, Any] = {"score": score}
             except OutOfBudgetError:
                 self._book(entry, meter, {"kind": "unfinished"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -28,6 +29,7 @@ from rnnprog.walk import Walk
 __all__ = ["Asked", "RecurrentModule"]
 
 DEFAULT_CELL = "reflective"
+_logger = logging.getLogger(__name__)
 
 
 class RecurrentModule(dspy.Module):
@@ -232,6 +234,14 @@ class RecurrentModule(dspy.Module):
     def _prediction(self, walk: Walk) -> dspy.Prediction:
         said, task = walk.records[-1].prediction, self.cell.task
         last = dict.fromkeys(task.outputs) if said is None else task.typed(said)
+        if all(record.failure is not None for record in walk.records):
+            first = walk.records[0]
+            _logger.warning(
+                "sequence %r: none of its %d steps got a usable answer; the first: %s",
+                walk.state.sequence,
+                len(walk.records),
+                first.failure and first.failure.error,
+            )
         return dspy.Prediction(
             **last,
             outputs=[record.prediction for record in walk.records],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Union
+from typing import Any, Union, get_args
 
 import dspy
 
@@ -23,7 +23,8 @@ def as_steps(task: Task, steps: Iterable[StepLike]) -> list[Step]:
     Args:
         task: says which fields are observed and which predicted.
         steps: :class:`~rnnprog.Step` values, their JSON form, or flat mappings (a ``dspy.Example`` is one) in which
-            output fields, if all are there and not ``None``, are the outcome.
+            output fields, if all are there and not ``None``, are the outcome. Where some of several are known, ``None``
+            is the outcome of an ``Optional`` one.
 
     Raises:
         DataError: an entry is none of these, has other fields than the task, or its outcome does not fit the task.
@@ -84,5 +85,13 @@ def _read(task: Task, index: int, step: Mapping[str, Any]) -> Step:
 
 def _flat(task: Task, step: Mapping[str, Any]) -> Step:
     known = {name: to_json(step[name]) for name in task.outputs if step.get(name) is not None}
+    if known:
+        known |= {
+            name: None for name in task.outputs if name in step and step[name] is None and _may_be_none(task, name)
+        }
     inputs = {name: to_json(value) for name, value in step.items() if name not in task.outputs}
     return Step(inputs=inputs, target=known if len(known) == len(task.outputs) else None)
+
+
+def _may_be_none(task: Task, output: str) -> bool:
+    return type(None) in get_args(task.signature.output_fields[output].annotation)

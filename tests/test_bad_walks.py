@@ -10,6 +10,8 @@ import dspy
 import pytest
 
 import rnnprog
+from rnnprog.signatures import as_task
+from rnnprog.steps import as_steps
 from rnnprog.testing.models import pure_lm
 
 TASK = "x: str -> tomorrow: Literal['sun', 'rain']"
@@ -120,6 +122,27 @@ def test_sequences_may_be_named_lists_of_what_a_program_is_called_with() -> None
         rnnprog.run(made, cast(Any, [STEPS]))
     with pytest.raises(rnnprog.DataError, match="sequence 'a': step 0: the observation has missing"):
         rnnprog.run(made, {"a": [{"y": "?"}]})
+
+
+def test_a_walk_without_any_answer_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    made = program()
+    made(steps=STEPS)
+    assert not caplog.records
+    made.set_lm(rnnprog.scripted_lm({"predictor": lambda _prompt: "well,", "reflector": lambda _prompt: "well,"}))
+    assert made(steps=STEPS).outputs == [None] * 4
+    assert "none of its 4 steps got a usable answer; the first: AdapterParseError" in caplog.messages[-1]
+
+
+def test_none_is_an_outcome_of_an_optional_output_where_another_is_known() -> None:
+    task = as_task("x -> wind: Optional[float], sky: str")
+    steps: list[dict[str, Any]] = [
+        {"wind": None, "sky": "sun"},
+        {"wind": 2.0, "sky": None},
+        {"wind": None, "sky": None},
+        {"sky": "sun"},
+    ]
+    targets = [step.target for step in as_steps(task, [{"x": "a", **step} for step in steps])]
+    assert targets == [{"wind": None, "sky": "sun"}, None, None, None]
 
 
 def test_an_example_is_a_step() -> None:

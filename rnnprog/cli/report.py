@@ -31,6 +31,7 @@ def report_command(
     from rnnprog.report.arms import arm_rows
     from rnnprog.report.build import build, load
     from rnnprog.report.columns import columns_of
+    from rnnprog.report.dress import to_latex, to_markdown
     from rnnprog.report.figures import save_figures
     from rnnprog.report.tables import (
         cost_table,
@@ -38,8 +39,6 @@ def report_command(
         memory_table,
         recovery_table,
         result_table,
-        to_latex,
-        to_markdown,
     )
     from rnnprog.report.tuning import build_tuning
 

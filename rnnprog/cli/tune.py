@@ -13,7 +13,7 @@ from rnnprog.cli.models import EMBEDDED, model, options
 
 if TYPE_CHECKING:
     from rnnprog.cli.tuning import Tuning
-    from rnnprog.optimizers import Space
+    from rnnprog.optimizers import Budget, Space
     from rnnprog.tasks import TaskData
 
 __all__ = ["app"]
@@ -98,12 +98,12 @@ def tune(
     """Tune the prompts of a recurrent program on a task; run the same command again to go on where it stopped."""
     from rnnprog.cli.own import task_or_file
     from rnnprog.cli.tuning import Tuning
-    from rnnprog.optimizers import Budget, Objective, OptunaTuner, Schedule
+    from rnnprog.optimizers import Objective, OptunaTuner, Schedule
 
     name = study or Path(task).stem
     folder = out or Path("runs", "tune", name)
     if report:
-        typer.echo(_report(folder))
+        typer.echo(_report(folder, storage, name))
         return
     columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
     data = _windowed(task_or_file(task, signature, columns, options(option or [], "--option"), limit), window)
@@ -113,7 +113,7 @@ def tune(
         Objective(metric or data.metrics[0], objectives=tuple(objectives.split(",")), constraints=limits),
         space=None if space is None else _space(space),
         schedule=Schedule(trials=trials, seed=seed, concurrency=concurrency),
-        budget=Budget(calls=budget_calls, tokens=budget_tokens, money=budget_money, minutes=budget_minutes),
+        budget=_budget(calls=budget_calls, tokens=budget_tokens, money=budget_money, minutes=budget_minutes),
         storage=storage,
         study_name=name,
         folder=folder,
@@ -135,6 +135,16 @@ def tune(
     _report(folder)
     if tuning.interrupted:
         raise KeyboardInterrupt
+    _say_gone(tuning.program.stopped)
+
+
+def _say_gone(stopped: str) -> None:
+    """End with an error where the search is not over, however good what was found."""
+    from rnnprog.optimizers import StorageError
+    from rnnprog.optimizers.search import GONE
+
+    if stopped.startswith(GONE):
+        raise StorageError(f"{stopped}; what was finished is kept: see to it, and the same command goes on")
 
 
 def _search(tuning: Tuning, workers: int) -> None:
@@ -163,6 +173,21 @@ def _windowed(data: TaskData, window: int) -> TaskData:
     return replace(data, metrics=metrics)
 
 
+def _budget(**limits: float | None) -> Budget:
+    from pydantic import ValidationError
+
+    from rnnprog.errors import ConfigurationError
+    from rnnprog.optimizers import Budget
+
+    try:
+        return Budget.model_validate(limits)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigurationError(
+            f"--budget-{first['loc'][0]} {first['input']}: {first['msg']}; leave it out for no limit"
+        ) from error
+
+
 def _limits(given: list[str]) -> dict[str, float]:
     limits = options(given, "--constraint")
     for name, most in limits.items():
@@ -173,9 +198,13 @@ def _limits(given: list[str]) -> dict[str, float]:
     return {name: float(most) for name, most in limits.items()}
 
 
-def _report(folder: Path) -> str:
+def _report(folder: Path, storage: str | None = None, name: str | None = None) -> str:
+    """Write the page; of a search by name as it stands in its storage, else of what was last written down."""
+    from rnnprog.optimizers.record import record_as_it_stands, write_record
     from rnnprog.report.tuning import build_tuning
 
+    if name is not None and (standing := record_as_it_stands(storage, folder, name)) is not None:
+        write_record(standing, folder / "tuning.json")
     return str(build_tuning(folder / "tuning.json", folder / "tuning.html"))
 
 

@@ -20,7 +20,7 @@ from rich.text import Text
 from rnnprog.cli.searching import Lines, Watch
 from rnnprog.errors import ConfigurationError
 from rnnprog.module import RecurrentModule
-from rnnprog.optimizers import OptunaTuner, before_after, changes
+from rnnprog.optimizers import Candidate, OptunaTuner, before_after, changes
 from rnnprog.optimizers.ranking import front
 from rnnprog.optimizers.space import phases_of
 from rnnprog.statistics import Comparison
@@ -175,7 +175,8 @@ class Tuning:
         again = f", {tally.continued} given a second chance" if tally.continued else ""
         errors = [log["error"] for log in self.program.trial_logs.values() if "error" in log]
         spent = self.program.ledger.spent
-        start = next((row["score"] for row in self.program.candidate_programs if row["trial"] == 0), None)
+        rows = self.program.candidate_programs
+        start = next((row["score"] for row in rows if row["candidate"].digest == Candidate().digest), None)
         say(
             f"\n{tally.tried} candidates ({tally.ended} ended early{again}, {tally.failed} failed), "
             f"{spent.calls:,} calls, {spent.tokens:,} tokens: {summary['stopped']}."

@@ -14,7 +14,7 @@ from rnnprog.latent.bank import Bank
 from rnnprog.latent.conditioning import Conditioned, Encoded
 from rnnprog.latent.conversations import Conversation, spoken
 from rnnprog.latent.errors import LatentError
-from rnnprog.latent.examination import Examination
+from rnnprog.latent.examination import ADVERSARIAL, Examination
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.pieces import in_pieces
 from rnnprog.latent.scores import Floats, token_f1
@@ -191,7 +191,7 @@ def examine(
 
 
 def knowledge_curve(model: LatentModel, paper: ExamPaper, options: ExamOptions) -> list[float]:
-    """K_s: mean F1, after sessions 1..s, over the questions whose evidence lies entirely in them.
+    """K_s: mean F1, after sessions 1..s, over the answerable questions whose evidence lies entirely in them.
 
     The last entry minus the first is Delta K. Source: arXiv 2603.16413, section 5.
     """
@@ -200,7 +200,9 @@ def knowledge_curve(model: LatentModel, paper: ExamPaper, options: ExamOptions) 
     for number in numbers:
         upto = [sum(turn.session <= number for turn in talk.turns) for talk in paper.conversations]
         known = [
-            all(place < heard for place in question.evidence) and bool(question.evidence)
+            all(place < heard for place in question.evidence)
+            and bool(question.evidence)
+            and question.category != ADVERSARIAL
             for talk, heard in zip(paper.conversations, upto, strict=True)
             for question in talk.questions
         ]

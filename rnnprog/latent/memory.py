@@ -34,8 +34,8 @@ class LatentMemory:
     """A bounded memory of vectors for each user of a frozen model.
 
     Use it to keep conversations without keeping their text. Every write replaces the banks only when all of it
-    succeeded: an error never loses or half-writes a bank. ``long_turns`` says what happens to a turn longer than the
-    encoder takes: ``"error"`` or ``"split"`` (written as several turns).
+    succeeded: an error never loses or half-writes a bank, and threads may share it. ``long_turns`` says what happens to
+    a turn longer than the encoder takes: ``"error"`` or ``"split"`` (written as several turns).
 
     >>> from rnnprog.latent.synthetic import World
     >>> from rnnprog.latent.tiny import untrained
@@ -179,19 +179,21 @@ class LatentMemory:
 
     def reset(self, user: str | None = None) -> None:
         """Forget everything of one user, or of all."""
-        if user is None:
-            self._banks = {}
-        elif user not in self._banks:
-            raise LatentError(f"no user {user!r} to reset: known are {', '.join(self._banks) or 'none'}")
-        else:
-            self._banks[user] = self.model.empty(1)
+        with self._writing:  # a write that is under way would bring back what is forgotten here
+            if user is None:
+                self._banks = {}
+            elif user not in self._banks:
+                raise LatentError(f"no user {user!r} to reset: known are {', '.join(self._banks) or 'none'}")
+            else:
+                self._banks[user] = self.model.empty(1)
 
     def save(self, path: Path | str) -> None:
         """Store all banks in one safetensors file, with schema, method and fingerprints."""
-        if not self._banks:
+        banks = dict(self._banks)  # as they are now: another thread may write meanwhile
+        if not banks:
             raise EmptyConversationError("no bank to save: write at least one turn first")
-        parts = dict(zip(_PARTS, Bank.joined(list(self._banks.values())).tensors(), strict=True))
-        write_tensors(Path(path), parts, {**describe(self.model), "users": list(self._banks)})
+        parts = dict(zip(_PARTS, Bank.joined(list(banks.values())).tensors(), strict=True))
+        write_tensors(Path(path), parts, {**describe(self.model), "users": list(banks)})
 
     def load(self, path: Path | str) -> None:
         """Replace all banks by stored ones; refuses those of another backbone, method or write side.
@@ -207,7 +209,8 @@ class LatentMemory:
         users = dict.fromkeys(about.get("users", ()))
         if len(users) != bank.users:
             raise BankError(f"{path} names {len(users)} users and holds {bank.users} banks: it was tampered with")
-        self._banks = dict(zip(users, bank.apart(), strict=True))
+        with self._writing:
+            self._banks = dict(zip(users, bank.apart(), strict=True))
 
     def _texts(self, user: str, turns: Said | Sequence[Said]) -> list[str]:
         lines = texts_said(user, turns, self.prompts.turn)

@@ -39,11 +39,6 @@ class WriteRule(nn.Module):
         """Numbers per row of the bank."""
         return self.width
 
-    @property
-    def reads_zero_rows(self) -> bool:
-        """Whether the start of the bank is content (drawn) and not emptiness."""
-        return True
-
     def projection(self, inputs: int, outputs: int, initial: Initial = "default") -> nn.Linear:
         """A map of this rule: trained only if the rule is."""
         layer = projection(inputs, outputs, initial, self.generator)

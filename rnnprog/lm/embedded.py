@@ -16,13 +16,14 @@ freely. Use it to see the machinery at work and to test programs, never to compa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage
 
+from rnnprog.lm.awaited import Awaited
 from rnnprog.lm.lengths import text_tokens
 from rnnprog.lm.phases import answer
 from rnnprog.lm.pieces import in_pieces
@@ -69,20 +70,11 @@ class EmbeddedEngine:
         return cls()
 
 
-class AsyncEmbeddedEngine:
+class AsyncEmbeddedEngine(Awaited[EmbeddedEngine]):
     """The same engine, awaited."""
 
-    async def complete(self, request: Request) -> Response:
-        """Answer one request."""
-        return EmbeddedEngine().complete(request)
-
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
-        """Answer one request as a stream of events."""
-        for event in EmbeddedEngine().stream(request):
-            yield event
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
+    def __init__(self) -> None:
+        super().__init__(EmbeddedEngine())
 
     def dump_state(self) -> dict[str, Any]:
         """Return the state for a saved program: there is none."""

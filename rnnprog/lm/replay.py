@@ -14,6 +14,7 @@ from typing import Any
 import dspy
 from dspy.lm15 import Request, Response
 
+from rnnprog.lm.awaited import Awaited
 from rnnprog.lm.faults import ReplayError
 from rnnprog.lm.pieces import in_pieces
 from rnnprog.lm.tape import Header, Tape, read_tape
@@ -126,27 +127,12 @@ class ReplayEngine:
         return self
 
 
-class AsyncReplayEngine:
+class AsyncReplayEngine(Awaited[ReplayEngine]):
     """The same, awaited."""
-
-    def __init__(self, engine: ReplayEngine) -> None:
-        self._engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        """Answer as recorded."""
-        return self._engine.complete(request)
-
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
-        """Answer as a stream of events."""
-        for event in self._engine.stream(request):
-            yield event
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
 
     def dump_state(self) -> dict[str, Any]:
         """Return where the recording is."""
-        return self._engine.dump_state()
+        return self.engine.dump_state()
 
     @classmethod
     def load_state(cls, state: dict[str, Any]) -> AsyncReplayEngine:

@@ -18,6 +18,7 @@ from rnnprog.report import blocks, numbers, tables, verdict
 from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.columns import FLAGS, Columns
 from rnnprog.report.curves import learning_curves, length_curves
+from rnnprog.report.dress import to_html
 from rnnprog.report.prompts import Prompts
 
 __all__ = ["SCRIPTS", "bare_page", "head_of", "render"]
@@ -126,14 +127,14 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
         "facts": html.escape(_facts(exam, columns)),
         "headline": html.escape(verdict.headline(exam, rows)),
         "statements": items,
-        "results": tables.to_html(tables.result_table(exam, rows)),
-        "further": tables.to_html(further),
+        "results": to_html(tables.result_table(exam, rows)),
+        "further": to_html(further),
         "further_hidden": "" if further.rows else " hidden",
-        "recovery": tables.to_html(recovery),
+        "recovery": to_html(recovery),
         "recovery_hidden": "" if recovery.rows else " hidden",
-        "bill": tables.to_html(bill),
+        "bill": to_html(bill),
         "bill_hidden": "" if bill.rows else " hidden",
-        "memory": tables.to_html(memory),
+        "memory": to_html(memory),
         "memory_hidden": "" if memory.rows else " hidden",
         "settings": _definitions(exam),
     }

@@ -24,11 +24,11 @@ class Mark(NamedTuple):
 
 
 def line_of_best(marks: Sequence[Mark]) -> tuple[tuple[float, float], ...]:
-    """Return the steps of the best value so far, over the marks that were seen to the end.
+    """Return the steps of the best value so far, over the marks that were seen to the end, up to the last mark.
 
     Example:
-        >>> line_of_best([Mark(1, 0.2, "complete", ""), Mark(2, 0.9, "pruned", ""), Mark(3, 0.4, "complete", "")])
-        ((1, 0.2), (3, 0.2), (3, 0.4))
+        >>> line_of_best([Mark(1, 0.2, "complete", ""), Mark(3, 0.4, "complete", ""), Mark(4, 0.9, "pruned", "")])
+        ((1, 0.2), (3, 0.2), (3, 0.4), (4, 0.4))
     """
     points: list[tuple[float, float]] = []
     for mark in marks:
@@ -36,6 +36,8 @@ def line_of_best(marks: Sequence[Mark]) -> tuple[tuple[float, float], ...]:
             if points:
                 points.append((mark.x, points[-1][1]))
             points.append((mark.x, mark.y))
+    if points and marks[-1].x > points[-1][0]:
+        points.append((marks[-1].x, points[-1][1]))
     return tuple(points)
 
 

@@ -80,7 +80,7 @@ def _headline(record: Mapping[str, Any]) -> str:
     trials = record["trials"]
     tally = record["tally"]
     best = trial_numbered(record, record["best"])
-    start = next((t for t in trials if t["number"] == 0 and t["state"] == "complete"), None)
+    start = next((t for t in trials if t["state"] == "complete" and _is_student(t)), None)
     said = "No candidate was seen to the end."
     limits = record["objective"]["constraints"]
     if limits and tally["seen"]:
@@ -102,6 +102,11 @@ def _headline(record: Mapping[str, Any]) -> str:
         "These scores chose the winner and flatter it; what it is worth shows on sequences held out."
     )
     return f'<section class="verdict"><p class="headline">{said}</p><p class="note">{note}</p></section>'
+
+
+def _is_student(trial: Mapping[str, Any]) -> bool:
+    """Return whether a trial walked the student as it was: the first one, or its repetition after a kill."""
+    return not any(value for name, value in trial["candidate"].items() if name != "options")
 
 
 def _cost(record: Mapping[str, Any]) -> str:

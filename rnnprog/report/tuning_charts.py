@@ -10,6 +10,8 @@ from rnnprog.report.plots import Mark, line_of_best, scatter, strips
 
 __all__ = ["front", "history", "importance", "score_of", "slices"]
 
+_FEW = 6  # different numbers that are shown as choices; more are a range
+
 
 def history(record: Mapping[str, Any]) -> str:
     """Return every trial by what had been paid when it ended, and the best so far."""
@@ -62,34 +64,45 @@ def importance(record: Mapping[str, Any]) -> str:
     """Return how much of the spread between trials each part explains."""
     shares = record["importance"]
     if not shares:
-        return '<p class="note">Too few trials to tell.</p>'
+        return '<p class="note">Too few trials to tell, or all of them scored alike.</p>'
     rows = "".join(
         f'<tr><th>{html.escape(name)}</th><td class="share">{share:.0%}</td>'
         f'<td class="text"><span class="bar" style="width:{round(100 * share)}%"></span></td></tr>'
         for name, share in shares.items()
     )
-    told = "Share of the spread between trials that the choice explains by itself; parts overlap; rough for few trials."
+    told = (
+        "Share of the spread between trials that the choice explains by itself, less what chance alone would; parts "
+        "overlap; rough for few trials."
+    )
     return f'<table class="shares"><tbody>{rows}</tbody></table><p class="note">{told}</p>'
 
 
 def slices(record: Mapping[str, Any]) -> str:
     """Return the scores of all trials, choice by choice, one plot for each part."""
-    choices: dict[str, dict[str, list[float]]] = {}
+    choices: dict[str, dict[Any, list[float]]] = {}
     for trial in record["trials"]:
         score = score_of(trial)
         if score is not None and trial["state"] == "complete" and trial["same_as"] is None:
             for name, value in trial["params"].items():
-                choices.setdefault(name, {}).setdefault(str(value), []).append(score)
+                choices.setdefault(name, {}).setdefault(value, []).append(score)
     drawn = []
     for name, by_value in choices.items():
         if len(by_value) < 2:
             continue
-        rows = sorted(by_value.items(), key=lambda pair: -sum(pair[1]) / len(pair[1]))
-        drawn.append(f"<div><h3>{html.escape(name)}</h3>{strips(rows, 'score')}</div>")
+        drawn.append(f"<div><h3>{html.escape(name)}</h3>{_slice(name, by_value)}</div>")
     if not drawn:
         return ""
     note = '<p class="note">A point is a trial, the bar the mean; trials that were ended early at their estimate.</p>'
     return f'<div class="pair">{"".join(drawn)}</div>{note}'
+
+
+def _slice(name: str, by_value: Mapping[Any, Sequence[float]]) -> str:
+    """Return the scores of each choice as a row, those of a range over its numbers."""
+    if len(by_value) > _FEW and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in by_value):
+        marks = [Mark(v, s, "complete faint", f"{v:.6g}: {s:.4g}") for v, scores in by_value.items() for s in scores]
+        return scatter(marks, name, "score", ())
+    rows = sorted(by_value.items(), key=lambda pair: -sum(pair[1]) / len(pair[1]))
+    return strips([(str(value), scores) for value, scores in rows], "score")
 
 
 def score_of(trial: Mapping[str, Any]) -> float | None:

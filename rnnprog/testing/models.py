@@ -11,13 +11,14 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import dspy
 from dspy.lm15 import Message, Request, Response, ServerError, Usage
 
+from rnnprog.lm.awaited import Awaited
 from rnnprog.lm.pieces import in_pieces
 
 __all__ = ["HOSTILE", "Exchange", "PureEngine", "hostile_lm", "pure_lm"]
@@ -111,23 +112,8 @@ class PureEngine:
         return cls(**state)
 
 
-class AsyncPureEngine:
+class AsyncPureEngine(Awaited[PureEngine]):
     """The same engine, awaited; shares the ledger of the one it wraps."""
-
-    def __init__(self, engine: PureEngine) -> None:
-        self.engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        """Answer one request."""
-        return self.engine.complete(request)
-
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
-        """Answer one request as a stream of events."""
-        for event in self.engine.stream(request):
-            yield event
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
 
     def dump_state(self) -> dict[str, Any]:
         """Return what makes this engine, as JSON."""

@@ -105,6 +105,13 @@ def test_the_estimate_stops_before_the_first_walk(tmp_path: Path) -> None:
     assert not (tmp_path / "no").exists()
 
 
+def test_an_estimate_beyond_a_cap_is_said_before_anything_is_paid(tmp_path: Path) -> None:
+    ask = ["compare", "regimes", "--cells", "reflective", *SMALL, "--out", str(tmp_path / "no"), "--estimate"]
+    assert told(*ask, "--max-calls", "80", "--max-tokens", "10")["over"] == ["max_tokens"]
+    assert "more than --max-calls 79 allows" in call(*ask, "--max-calls", "79").replace("\n", " ")
+    assert "allows" not in call(*ask, "--max-calls", "80")
+
+
 def test_a_sweep_is_an_exam_with_an_arm_for_each_budget(tmp_path: Path) -> None:
     found = told("sweep", "regimes", "--memory-budget", "64,256", *SMALL, "--out", str(tmp_path))
     assert [arm["label"] for arm in found["arms"]][:3] == ["reflective 64", "reflective 256", "empty_memory"]

@@ -75,3 +75,14 @@ def test_a_folder_is_tried_before_anything_else_is_told(command: list[str], fold
     assert len(one) == 1
     assert folder in one[0]
     assert done.stdout == ""
+
+
+def test_a_search_whose_disk_fills_up_shows_what_it_found_and_goes_on(tmp_path: Path) -> None:
+    tune = ["tune", "regimes", "--option", "n_sequences=14", "--option", "n_steps=8", "--trials", "2"]
+    done = call(*tune, "--out", str(tmp_path), most=30_000)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("StorageError: the storage is gone: OSError: [Errno 27] File too large; what was")
+    assert "Held out, 7 sequences" in done.stdout
+    again = call(*tune, "--out", str(tmp_path))
+    assert again.returncode == 0, again.stderr
+    assert "all trials are done" in " ".join(again.stdout.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,14 @@ def wait_for_trials(where: str, count: int, process: subprocess.Popen[str]) -> N
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the search does not get on"
         time.sleep(0.1)
+
+
+def wait_for_evaluations(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline, journal = time.monotonic() + 60, folder / "journal.log"
+    while not journal.exists() or journal.read_text().count("rnnprog:evaluation:evaluation") < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the search does not get on"
+        time.sleep(0.02)
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
@@ -183,3 +192,51 @@ def test_a_file_of_ones_own_is_tuned(tmp_path: Path) -> None:
     wrong = subprocess.run(command[:5], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60)
     assert wrong.returncode == 2
     assert "is a file, so say what to predict: --signature" in wrong.stderr
+
+
+def test_a_killed_search_is_reported_as_it_stands_and_goes_on_with_the_same_model_only(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start("--trials", "60", "--out", str(out))
+    wait_for_evaluations(out, 1, process)
+    process.kill()
+    process.communicate()
+    process = start("--trials", "60", "--out", str(out))
+    wait_for_trials(str(out), 4, process)
+    process.kill()
+    process.communicate()
+    assert not (out / "tuning.json").exists(), "it had no time to write anything down but its study"
+    page = Path(done(start("--report", "--out", str(out))).strip())
+    record = json.loads((out / "tuning.json").read_text())
+    ended = [trial for trial in record["trials"] if trial["state"] == "complete"]
+    assert len(ended) >= 3
+    assert len(record["sequences"]) == 4
+    assert record["best"] is not None
+    assert "Where the prompts came from" in page.read_text()
+    assert "the student as it was: 0" in page.read_text(), "also where its first trial was killed"
+    other = start("--trials", "60", "--out", str(out), "--lm", "openai/gpt-4o-mini")
+    _, err = other.communicate(timeout=60)
+    assert other.returncode == 2
+    assert "they were rnnprog/embedded, now they are openai/gpt-4o-mini" in " ".join(err.split())
+
+
+def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
+    process = start("--report", "--out", str(tmp_path / "none"))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err.startswith("DataError: no record of a search")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--budget-calls", "0"), "--budget-calls 0: .* leave it out for no limit"),
+        (("--budget-minutes", "-1"), "--budget-minutes -1.0: .* greater than 0"),
+        (("--constraint", "calls=NaN"), "keeps nothing or everything"),
+    ],
+)
+def test_limits_that_are_none_are_told_in_one_sentence(given: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    process = start(*given, "--out", str(tmp_path))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert re.match(f"ConfigurationError: .*{said}", err), err

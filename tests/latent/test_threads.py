@@ -6,12 +6,15 @@ import copy
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import rnnprog
 from rnnprog.latent.backbone import Backbone
+from rnnprog.latent.bank import Bank
 from rnnprog.latent.cell import LatentCell
 from rnnprog.latent.memory import LatentMemory
 from rnnprog.latent.model import LatentModel
@@ -72,6 +75,45 @@ def test_no_turn_is_lost_when_threads_write_for_one_user(backbone: Backbone) -> 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: mem.write(f"ben: {ANIMALS[number % 4]}", user="shared"), range(24)))
     assert mem.turns("shared") == 24
+
+
+def test_a_save_while_others_write_can_be_loaded(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names and the banks in a file are those of one moment."""
+    mem = memory(backbone, "M.3", "repaired")
+    joined = Bank.joined
+
+    def meanwhile(banks: list[Bank]) -> Bank:
+        together = joined(banks)
+        mem._banks["late"] = mem.model.empty(1)
+        return together
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bank, "joined", staticmethod(meanwhile))
+        mem.save(tmp_path / "bank.safetensors")
+    mem.load(tmp_path / "bank.safetensors")
+    assert mem.users == ANIMALS
+
+
+def test_a_reset_during_a_write_is_not_undone(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    mem = memory(backbone, "M.3", "repaired")
+    encode, inside, go_on = backbone.encode, threading.Event(), threading.Event()
+
+    def slow(texts: list[str], **more: Any) -> Any:
+        inside.set()
+        go_on.wait(5)
+        return encode(texts, **more)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(backbone, "encode", slow)
+        write = pool.submit(mem.write, "ben: hello", user="dog")
+        assert inside.wait(5)
+        reset = pool.submit(mem.reset)
+        go_on.set()
+        write.result(5)
+        reset.result(5)
+    assert mem.users == ()
 
 
 def test_walks_in_threads_equal_walks_alone(backbone: Backbone) -> None:

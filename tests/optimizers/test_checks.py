@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
-from rnnprog.errors import ConfigurationError, DataError
+from rnnprog.cells.base import make_cell
+from rnnprog.errors import ConfigurationError, DataError, LMUnavailableError, StorageError
 from rnnprog.metrics import get_metric
 from rnnprog.module import RecurrentModule
 from rnnprog.optimizers import (
@@ -24,7 +27,9 @@ from rnnprog.optimizers import (
     Setting,
     Space,
 )
-from rnnprog.optimizers.planted import best_instructions, planted_program, planted_sequences
+from rnnprog.optimizers.data import items_of
+from rnnprog.optimizers.planted import PlantedEngine, best_instructions, planted_lm, planted_program, planted_sequences
+from rnnprog.trace import Sequence
 
 SEQUENCES = planted_sequences(6, steps=3)
 EXAMPLES = [dspy.Example(sequence=s.id, steps=s.steps).with_inputs("steps") for s in SEQUENCES]
@@ -91,6 +96,7 @@ def test_a_metric_without_a_number_says_what_it_gave(student: RecurrentModule) -
         ({"step_weights": [1.0, -1.0]}, "below 0"),
         ({"step_weights": [0.0, 0.0]}, "one is above"),
         ({"step_weights": [float("nan")]}, "finite"),
+        ({"constraints": {"calls": float("nan")}}, "calls=nan keeps nothing or everything"),
     ],
 )
 def test_objectives_that_mean_nothing_are_refused(given: dict[str, Any], said: str) -> None:
@@ -202,3 +208,83 @@ def test_a_budget_that_ends_within_the_first_candidate_is_told_before_it_is_spen
 ) -> None:
     with pytest.warns(UserWarning, match="20 calls ends within the first candidate, which takes about 36 calls over 4"):
         assert compiled(student, budget=Budget(calls=20)).ledger.spent.calls <= 21
+
+
+def test_without_a_model_nothing_is_begun() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(LMUnavailableError, match=r"no language model for cell\.predictor, cell\.reflector"):
+            compiled(planted_program(), storage=storage)
+    assert not storage.get_all_studies()
+
+
+def test_parts_of_a_cell_that_is_not_there_are_refused() -> None:
+    program = RecurrentModule(make_cell("zero_shot", "signal: int -> colour: str"))
+    program.set_lm(planted_lm())
+    space = Space(parts=(Setting(setting="budget", values=(64, 128)),))
+    with pytest.raises(ConfigurationError, match=r"\['budget'\] belong to a reflective cell"):
+        compiled(program, space=space)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_paid_for(
+    student: RecurrentModule, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    storage = optuna.storages.InMemoryStorage()
+    with pytest.raises(
+        StorageError, match=r"cannot be written .*; see to the rights, make room there, or give another"
+    ):
+        compiled(student, folder=tmp_path / "file" / "runs", storage=storage)
+    assert not storage.get_all_studies()
+
+
+def test_a_folder_that_fills_up_costs_neither_the_search_nor_its_result(
+    student: RecurrentModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(optuna.artifacts, "upload_artifact", full)
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.warns(UserWarning, match=r"could not be saved: OSError.*No space left"):
+        found = compiled(student, folder=tmp_path / "runs", storage="memory")
+    assert found.stopped == "all trials are done"
+    assert found.score is not None
+    assert not list((tmp_path / "runs").glob("*.partial.json"))
+
+
+def test_long_and_foreign_ids_are_kept_apart_and_short() -> None:
+    long = "/data/" + "x" * 600
+    items = items_of([Sequence(id=id, steps=SEQUENCES[0].steps) for id in (long + "1", long + "2", "Größe/北京 ☂")])
+    assert len({item.id for item in items}) == 3
+    assert max(len(item.id) for item in items) < 200
+    assert items[2].id == "Größe/北京 ☂"
+
+
+class Engine:
+    """Answers, and cannot be saved."""
+
+    def __init__(self) -> None:
+        self.inner = PlantedEngine()
+
+    def complete(self, request: Any) -> Any:
+        return self.inner.complete(request)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_model_that_cannot_be_saved_can_be_tuned_with(tmp_path: Path) -> None:
+    program = planted_program(budget=128)
+    program.set_lm(dspy.LM("mine/model", engine=Engine(), cache=False))
+    with pytest.warns(UserWarning, match=r"the program could not be saved: TypeError: .*dump_state"):
+        found = compiled(program, folder=tmp_path)
+    assert found.score is not None
+    assert (tmp_path / "tuning.json").is_file()
+
+
+@pytest.mark.parametrize("data", [SEQUENCES[0], EXAMPLES[0], 3, "steps"])
+def test_one_sequence_where_several_are_asked_for_is_told(student: RecurrentModule, data: Any) -> None:
+    with pytest.raises(DataError, match=r"valset is one \w+; give several .* values, e\.g\. a list"):
+        tuner().compile(student, trainset=SEQUENCES[:2], valset=data)

@@ -109,6 +109,31 @@ def test_without_a_model_it_says_so() -> None:
         GepaTuner("accuracy").compile(RecurrentModule("a -> b"), trainset=SEQUENCES[:3], valset=SEQUENCES[3:])
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"reflection_minibatch": 3},
+            r"neither .* has an argument 'reflection_minibatch'; .*reflection_minibatch_size",
+        ),
+        ({"metric_cals": 3}, "did you mean metric_calls"),
+        ({"zzz": 1}, "GEPA takes .*candidate_selection_strategy"),
+        ({"auto": "light"}, "auto='light' is not given like this here; give metric_calls=..."),
+        ({"run_dir": "x"}, "give folder=..."),
+        ({"valset": []}, r"give it to compile\(\)"),
+    ],
+)
+def test_arguments_that_gepa_does_not_know_are_told_with_what_is_near(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        GepaTuner("accuracy", **given)
+
+
+@pytest.mark.parametrize("given", [{"constraints": {"calls": 9}}, {"objectives": ["score", "tokens"]}, {"rollouts": 2}])
+def test_what_gepa_would_ignore_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="score of one walk"):
+        GepaTuner(Objective("accuracy", **given))
+
+
 def test_a_model_that_is_down_is_an_error_and_no_score_of_zero(student: RecurrentModule) -> None:
     def refuses(_prompt: Any) -> Any:
         raise LMAuthError("no such key")

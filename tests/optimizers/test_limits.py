@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.module import RecurrentModule
-from rnnprog.optimizers import Budget, GepaTuner, Instructions, OptunaTuner, Progress, Schedule, Space
+from rnnprog.optimizers import Budget, GepaTuner, Instructions, Objective, OptunaTuner, Progress, Schedule, Space
 from rnnprog.optimizers.planted import best_instructions, planted_lm, planted_program, planted_sequences
 
 SEQUENCES = planted_sequences(8, steps=3)
@@ -80,6 +81,23 @@ def test_money_cannot_be_limited_where_prices_are_not_known(
     assert len(log.read_text().splitlines()) == 1
     assert not found.candidate_programs
     assert saved(tmp_path / "study", student)
+
+
+@pytest.mark.parametrize("given", [{"objectives": ("score", "money")}, {"constraints": {"money": 1.0}}])
+def test_money_that_nobody_knows_is_no_measure(
+    student: RecurrentModule, priced: Callable[[float | None], None], given: Any
+) -> None:
+    def search() -> Any:
+        schedule = Schedule(trials=2, rounds=0, concurrency=1)
+        tuner = OptunaTuner(Objective("accuracy", **given), space=texts(1), schedule=schedule, folder=None)
+        return tuner.compile(student, trainset=SEQUENCES[:2], valset=SEQUENCES[2:])
+
+    priced(None)
+    warnings.simplefilter("ignore")  # pytest restores the filters
+    with pytest.raises(ConfigurationError, match="price of a call is not known"):
+        search()
+    priced(PRICE)
+    assert search().candidate_programs[0]["measures"]["money"] == pytest.approx(6 * WALK * PRICE)
 
 
 def test_answers_from_the_cache_are_not_charged(

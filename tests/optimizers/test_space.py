@@ -42,6 +42,9 @@ EVERYTHING = Space(
 )
 
 
+WHETHER = Setting(setting="reflect", values=(True, False))
+
+
 def fixed(space: Space, params: dict[str, Any], pool: Any = None) -> Candidate:
     return space.suggest(optuna.trial.FixedTrial(params), pool or space.start())
 
@@ -134,6 +137,24 @@ def test_frozen_parts_stay() -> None:
         ((Instructions(phase="a"), Instructions(phase="a")), "stand twice"),
         ((Instructions(phase="a", when={"b": (1,)}),), "depends on"),
         ((Setting(setting="buget", low=1, high=2),), "no setting is called"),
+        (
+            (WHETHER, Instructions(phase="a", when={"reflect": ("yes",)})),
+            r"'a.instruction' is never asked for: .* 'reflect' being one of \['yes'\], .* only be True, False",
+        ),
+        (
+            (Setting(setting="budget", low=64, high=128), Instructions(phase="a", when={"budget": (512,)})),
+            "only be from 64 to 128",
+        ),
+        ((Instructions(phase="a", proposals=1), Instructions(phase="b", when={"a.instruction": ("x",)})), "proposed-1"),
+        ((WHETHER, Instructions(phase="reflector", when={"reflect": (False,)})), "different things at once"),
+        (
+            (
+                WHETHER,
+                Instructions(phase="a", when={"reflect": (True,)}),
+                Instructions(phase="b", when={"reflect": (False,), "a.instruction": ("student",)}),
+            ),
+            "'b.instruction' is never asked for: .* 'reflect' to be different",
+        ),
     ],
 )
 def test_spaces_that_cannot_be_are_refused(parts: Any, said: str) -> None:
@@ -206,3 +227,8 @@ def test_empty_choices_are_never_drawn() -> None:
         drawn.add(space.suggest(trial, space.start()).options["predictor.instruction"])
         study.tell(trial, float(number % 3))
     assert drawn == {"student", "user-1"}
+
+
+def test_a_condition_of_which_one_choice_exists_is_allowed() -> None:
+    part = Instructions(phase="a", when={"reflect": (True, "perhaps")})
+    assert fixed(Space(parts=(WHETHER, part)), {"reflect": True, "a.instruction": "student"}).options

@@ -12,6 +12,7 @@ from rnnprog.metrics import get_metric
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.columns import columns_of
+from rnnprog.report.dress import to_html, to_latex, to_markdown
 from rnnprog.report.sample import NOTE, sample_exam
 from rnnprog.report.tables import (
     Table,
@@ -19,9 +20,6 @@ from rnnprog.report.tables import (
     memory_table,
     recovery_table,
     result_table,
-    to_html,
-    to_latex,
-    to_markdown,
 )
 from rnnprog.report.verdict import headline, statements
 from rnnprog.statistics import Comparison, Estimate
