@@ -332,7 +332,11 @@ class Search:
         now = time.monotonic()
         if self._shown is None or now - self._shown[0] >= every:
             self._shown = now, self._look()
-        self.on_progress(self._shown[1].model_copy(update={"spent": self.evaluator.purse.spent, "doing": doing}))
+        try:
+            self.on_progress(self._shown[1].model_copy(update={"spent": self.evaluator.purse.spent, "doing": doing}))
+        except Exception as error:  # a broken display must not cost a search
+            self.on_progress = None
+            warnings.warn(f"on_progress failed and is not called again: {type(error).__name__}: {error}", stacklevel=2)
 
     def _look(self) -> Progress:
         trials = self.board.trials()
