@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from rnnprog.optimizers.differences import changes
     from rnnprog.optimizers.estimate import Estimate
     from rnnprog.optimizers.gepa import GepaTuner
+    from rnnprog.optimizers.halving import HalvingPruner
     from rnnprog.optimizers.ledger import Entry, Ledger
     from rnnprog.optimizers.objective import Objective
     from rnnprog.optimizers.options import Option, Pool
     from rnnprog.optimizers.optuna_tuner import OptunaTuner
     from rnnprog.optimizers.parts import Demos, Instructions, Model, Setting, StartMemory, Temperature
+    from rnnprog.optimizers.progress import Progress
     from rnnprog.optimizers.propose import DefaultProposer
-    from rnnprog.optimizers.pruning import HalvingPruner, PairedPruner
+    from rnnprog.optimizers.pruning import PairedPruner
     from rnnprog.optimizers.record import record_of, write_record
     from rnnprog.optimizers.rounds import Proposer, Request, Walked
     from rnnprog.optimizers.schedule import Schedule
-    from rnnprog.optimizers.search import Progress
     from rnnprog.optimizers.space import Space, default_space
     from rnnprog.optimizers.spending import Budget, Spent
     from rnnprog.optimizers.storage import StorageError, open_storage
@@ -44,7 +45,7 @@ _WHERE = {
     "Entry": "ledger",
     "Estimate": "estimate",
     "GepaTuner": "gepa",
-    "HalvingPruner": "pruning",
+    "HalvingPruner": "halving",
     "Instructions": "parts",
     "Ledger": "ledger",
     "Model": "parts",
@@ -53,7 +54,7 @@ _WHERE = {
     "OptunaTuner": "optuna_tuner",
     "PairedPruner": "pruning",
     "Pool": "options",
-    "Progress": "search",
+    "Progress": "progress",
     "Proposer": "rounds",
     "Request": "rounds",
     "Schedule": "schedule",

@@ -15,13 +15,11 @@ from typing import Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from rnnprog.optimizers.plan import Board
-from rnnprog.optimizers.workers import WORKER
+from rnnprog.optimizers.board import Board
+from rnnprog.optimizers.marks import DRAWN, WORKER
 
-__all__ = ["DRAWN", "Claims"]
+__all__ = ["Claims"]
 
-DRAWN = "candidate"
-"""User attribute of a trial: digest of what it drew."""
 _CLAIM = "rnnprog:claim"
 _POLL = 0.25  # seconds
 

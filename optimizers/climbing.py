@@ -17,7 +17,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from rnnprog.optimizers.pruning import AGAIN, incumbent
+from rnnprog.optimizers.marks import AGAIN
+from rnnprog.optimizers.pruning import incumbent
 
 __all__ = ["ClimbingSampler", "Effects"]
 

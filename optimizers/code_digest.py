@@ -38,10 +38,11 @@ def code_digest(*things: Any) -> str:
     """Return what identifies some functions, callable objects or programs: Python's version and twelve hex digits.
 
     Example:
-        >>> def scoring(tolerance):
-        ...     return lambda example, prediction: abs(example - prediction) < tolerance
-        >>> code_digest(scoring(0.1)) == code_digest(scoring(0.1)) != code_digest(scoring(0.5))
+        >>> from functools import partial
+        >>> code_digest(partial(round, ndigits=1)) == code_digest(partial(round, ndigits=1))
         True
+        >>> code_digest(partial(round, ndigits=1)) == code_digest(partial(round, ndigits=2))
+        False
     """
     told = json.dumps([_tell(thing, {}) for thing in things])
     python = ".".join(map(str, sys.version_info[:2]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import time
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,17 +14,40 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.optimizers.batching import together
 from rnnprog.optimizers.candidate import Candidate
-from rnnprog.optimizers.claims import DRAWN
 from rnnprog.optimizers.fitting import Fitting
+from rnnprog.optimizers.marks import AGAIN, CANDIDATE, DRAWN
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
-from rnnprog.optimizers.plan import CANDIDATE, Recent
-from rnnprog.optimizers.pruning import AGAIN, second_chance
 from rnnprog.optimizers.rounds import Rounds
 from rnnprog.optimizers.sampling import Masked, SamplerLike, derive_seed, make_sampler
+from rnnprog.optimizers.second_chance import second_chance
 from rnnprog.optimizers.space import Space
 
-__all__ = ["Drawing"]
+__all__ = ["Drawing", "Recent"]
+
+
+class Recent(optuna.Study):
+    """A study whose trials are read again only where what was read is older than some seconds.
+
+    For samplers and pruners, which read all trials at each question. With one worker nothing changes in between but the
+    trial that asks, and that is handed to them besides.
+
+    Args:
+        study: the study.
+        trials: what was just read of it.
+        seconds: how long a reading serves.
+    """
+
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial], seconds: float = 5.0) -> None:
+        self.__dict__.update(study.__dict__)
+        self._read, self._when, self._seconds = trials, time.monotonic(), seconds
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """Return the trials of the given states."""
+        if time.monotonic() - self._when > self._seconds:
+            self._read, self._when = super().get_trials(deepcopy=False), time.monotonic()
+        found = [trial for trial in self._read if states is None or trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
 
 
 @dataclass

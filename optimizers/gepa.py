@@ -136,7 +136,11 @@ class GepaTuner(Teleprompter):
             A new program with ``candidate_programs`` (best first), ``detailed_results`` (GEPA's own) and ``ledger``.
 
         Raises:
-            ConfigurationError: no model to reflect with, a teacher, or a folder with the state of another search.
+            ConfigurationError: no model to reflect with, a teacher, a metric that cannot score this program, or a
+                folder with the state of another search.
+            DataError: sequences that do not fit the program.
+            LMUnavailableError: the model is down or refuses before the student was judged; later, the best program so
+                far is returned with a warning.
         """
         if teacher is not None:
             raise ConfigurationError(
@@ -153,7 +157,7 @@ class GepaTuner(Teleprompter):
         if getattr(writer, "model", None) == EMBEDDED_MODEL:
             adapter.propose_new_texts = _OfflineWriter(student, adapter, self.seed)
         self._guard(student, train, val)
-        stopper = _Stopper(purse)
+        stopper = _Stopper(purse, adapter)
         arguments: dict[str, Any] = dict(
             seed_candidate=seed_texts,
             trainset=list(train),
@@ -191,7 +195,9 @@ class GepaTuner(Teleprompter):
         put_file(path, [json.dumps(mine, ensure_ascii=False, indent=1)])
 
     def _finish(self, student: dspy.Module, result: Any, adapter: WalkAdapter) -> dspy.Module:
-        failed = [entry for entry in adapter.entries if entry.error]
+        if adapter.broken is not None:
+            warnings.warn(f"GEPA ended early: {type(adapter.broken).__name__}: {adapter.broken}", stacklevel=3)
+        failed = [entry for entry in adapter.entries if entry.error and entry.kind != "unfinished"]
         if failed:
             warnings.warn(
                 f"{len(failed)} walks failed and count as 0; the first, of {failed[0].sequence!r}: {failed[0].error}",
@@ -249,12 +255,12 @@ class _Asking:
 
 
 class _Stopper:
-    def __init__(self, purse: Purse) -> None:
-        self.purse = purse
+    def __init__(self, purse: Purse, adapter: WalkAdapter) -> None:
+        self.purse, self.adapter = purse, adapter
 
     def __call__(self, _state: Any) -> bool:
-        """Return whether the budget is spent."""
-        return bool(self.purse.exhausted)
+        """Return whether the budget is spent, or nothing more can be walked."""
+        return bool(self.purse.exhausted) or self.adapter.broken is not None
 
 
 class _Quiet:

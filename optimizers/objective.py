@@ -148,6 +148,7 @@ class Objective:
         """Score one walk; returns the score and, for a corpus metric, the cases behind it.
 
         Raises:
+            ConfigurationError: the metric scores steps, and the prediction has no trace of them.
             ValueError: the metric gave something that is no finite number.
         """
         if isinstance(self.metric, Metric):
@@ -171,9 +172,10 @@ class Objective:
         assert isinstance(self.metric, Metric)
         trace = getattr(prediction, "trace", None)
         if not isinstance(trace, Trace):
-            raise ValueError(
-                f"metric {self.name!r} scores the steps of a walk, but the prediction has no trace; "
-                "tune a RecurrentModule, or give a metric of your own"
+            raise ConfigurationError(
+                f"metric {self.name!r} scores the steps of a walk, but the prediction has no trace; tune a "
+                "RecurrentModule, return the trace of the one inside, dspy.Prediction(..., trace=walked.trace), "
+                "or give a metric of your own"
             )
         scores = score_steps(_with_targets(trace, example), self.metric)
         if self.step_weights is None or not len(scores):

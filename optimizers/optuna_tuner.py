@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.folder import tried_folder
+from rnnprog.optimizers.board import Board
 from rnnprog.optimizers.checks import check_arguments, check_search
 from rnnprog.optimizers.dashboard import annotate_study
 from rnnprog.optimizers.data import DataLike, Item, items_of, split
@@ -23,7 +24,7 @@ from rnnprog.optimizers.evaluation import Evaluator
 from rnnprog.optimizers.identity import identity_of
 from rnnprog.optimizers.ledger import StudyLedger
 from rnnprog.optimizers.objective import MetricLike, Objective
-from rnnprog.optimizers.plan import Board
+from rnnprog.optimizers.progress import Progress
 from rnnprog.optimizers.propose import DefaultProposer
 from rnnprog.optimizers.pruning import make_pruner
 from rnnprog.optimizers.record import about, keep_about
@@ -31,7 +32,7 @@ from rnnprog.optimizers.results import Results
 from rnnprog.optimizers.rounds import Proposer, Rounds
 from rnnprog.optimizers.sampling import SamplerLike
 from rnnprog.optimizers.schedule import Schedule
-from rnnprog.optimizers.search import Progress, Search
+from rnnprog.optimizers.search import Search
 from rnnprog.optimizers.space import Space, default_space
 from rnnprog.optimizers.spending import Budget, Purse
 from rnnprog.optimizers.storage import StorageError, StorageLike, open_storage, storage_errors, why

@@ -2,7 +2,7 @@
 
 A candidate's scores come sequence by sequence, and sequences differ in difficulty, so candidates are compared on the
 same sequences only: :class:`PairedPruner` by the differences to the best candidate so far, corrected for looking
-repeatedly, :class:`HalvingPruner` by rank among all candidates on the first few sequences.
+repeatedly, :class:`~rnnprog.optimizers.HalvingPruner` by rank among all candidates on the first few sequences.
 """
 
 from __future__ import annotations
@@ -16,21 +16,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.optimizers.futility import Floats, Statistic, look_bounds, mean_z, rank_bounds, signed_rank_z
+from rnnprog.optimizers.halving import HalvingPruner
+from rnnprog.optimizers.marks import PRUNED_AFTER
 
 __all__ = [
-    "AGAIN",
-    "PRUNED_AFTER",
-    "HalvingPruner",
     "PairedPruner",
     "differences",
+    "feasible",
     "incumbent",
-    "second_chance",
+    "make_pruner",
+    "usual_variance",
 ]
 
-PRUNED_AFTER = "pruned_after"
-"""User attribute of a trial that was ended early: the number of sequences it saw."""
-AGAIN = "continues"
-"""User attribute of a trial that walks a pruned candidate to the end: the number of the trial that was ended early."""
 _LOOKS = 24  # at most: more of them save nothing and cost error
 _STATISTICS = {"mean": mean_z, "signed-rank": signed_rank_z}
 _WEIGHT = 4  # differences that the usual spread counts for, next to a candidate's own
@@ -81,9 +78,9 @@ class PairedPruner(BasePruner):
     enough and gives up a candidate that gains much on few.
 
     The error rate is that of one walk against one best candidate. The search then offers second chances
-    (:func:`second_chance`): about half of those ended wrongly qualify (0.52 to 0.54 by the mean, 0.69 to 0.76 by
-    ranks; normal differences) and are walked to the end if their turn comes before the trials are over. The rate at
-    which they are lost for good is lower by that, and no number is promised for it.
+    (:mod:`~rnnprog.optimizers.second_chance`): about half of those ended wrongly qualify (0.52 to 0.54 by the mean,
+    0.69 to 0.76 by ranks; normal differences) and are walked to the end if their turn comes before the trials are over.
+    The rate at which they are lost for good is lower by that, and no number is promised for it.
     (Optuna's ``WilcoxonPruner`` tests for being worse, after every instance at the full level; equals are kept.)
 
     Differences are measured in standard deviations of a sequence's difference, estimated from the candidate's own and
@@ -94,7 +91,7 @@ class PairedPruner(BasePruner):
         error: probability to end a candidate that is better than the best by ``effect``.
         effect: the gain worth finding, in standard deviations of a sequence's difference.
         min_sequences: sequences before the first look.
-        revisit: places from one second chance to the next (:func:`second_chance`); 0 for none.
+        revisit: places from one second chance to the next (:mod:`~rnnprog.optimizers.second_chance`); 0 for none.
         statistic: ``"mean"``, or ``"signed-rank"``.
 
     Raises:
@@ -137,7 +134,7 @@ class PairedPruner(BasePruner):
         mine = differences(study, trial, best) if best is not None else np.array([])
         if best is None or len(mine) < seen:
             return False
-        return bool(self.hopeless(mine, _usual_variance(study, trial, best)))
+        return bool(self.hopeless(mine, usual_variance(study, trial, best)))
 
     def hopeless(self, differences: Floats, usual: Floats | float) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return whether a candidate with these paired differences to the best is to be ended now.
@@ -156,35 +153,6 @@ class PairedPruner(BasePruner):
         return np.asarray(behind & np.where(spread > 0, z <= -self._bounds[n] + 1e-9, mean < 0))
 
 
-def second_chance(study: optuna.Study, place: int) -> FrozenTrial | None:
-    """Return the pruned trial that is to be walked to the end at this place of the search, if there is one.
-
-    Every so often (the pruner's ``revisit``) the ended candidate goes on whose mean difference to the best one,
-    with one standard error added, is the highest, where that is above zero. What it was walked over before is paid
-    for. So a candidate that was ended by bad luck comes back, and one is judged anew against a best that has changed.
-
-    Args:
-        study: the study.
-        place: place of the next trial in the search.
-    """
-    every = getattr(study.pruner, "revisit", 0)
-    best = incumbent(study) if every and place % every == every - 1 else None
-    if best is None:
-        return None
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
-    ended = [trial for trial in trials if PRUNED_AFTER in trial.user_attrs]
-    known = [trial.params for trial in trials if PRUNED_AFTER not in trial.user_attrs]
-    chosen, highest = None, 0.0
-    for trial in ended:
-        found = differences(study, trial, best)
-        if trial.params in known or not len(found) or not np.all(np.isfinite(found)) or not feasible(trial):
-            continue
-        error = float(np.sqrt(_usual_variance(study, trial, best) / len(found)))
-        if float(np.mean(found)) + error > highest:
-            chosen, highest = trial, float(np.mean(found)) + error
-    return chosen
-
-
 def differences(study: optuna.Study, trial: FrozenTrial, best: FrozenTrial) -> Floats:
     """Return a trial's score minus the best one's on each sequence that both have seen; positive is better."""
     sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
@@ -192,7 +160,7 @@ def differences(study: optuna.Study, trial: FrozenTrial, best: FrozenTrial) -> F
     return np.array([sign * (mine[step] - theirs[step]) for step in sorted(set(mine) & set(theirs))])
 
 
-def _usual_variance(study: optuna.Study, trial: FrozenTrial, best: FrozenTrial) -> float:
+def usual_variance(study: optuna.Study, trial: FrozenTrial, best: FrozenTrial) -> float:
     """Return the variance of a sequence's difference to the best in other trials; else of the best one's scores."""
     total, count = 0.0, 0
     for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
@@ -201,49 +169,6 @@ def _usual_variance(study: optuna.Study, trial: FrozenTrial, best: FrozenTrial) 
             total += float(len(found) * np.var(found))
             count += len(found) - 1
     return total / count if count else float(np.var(list(best.intermediate_values.values())))
-
-
-class HalvingPruner(BasePruner):
-    """Successive halving over the number of sequences: at each rung only the best ``1/eta`` of all candidates go on.
-
-    All candidates see the sequences in the same order (``fixed_order``), so that a rung compares equals. It saves more
-    than :class:`PairedPruner` and promises less: a candidate may be ended by chance however good it is, the more so the
-    fewer sequences the first rung has. There is no error rate to state.
-
-    Args:
-        n_sequences: sequences that a candidate sees if it is not ended.
-        eta: one candidate in ``eta`` goes on.
-        min_sequences: sequences at the first rung.
-    """
-
-    fixed_order = True
-
-    def __init__(self, n_sequences: int, eta: int = 3, min_sequences: int = 4) -> None:
-        if eta < 2 or min_sequences < 1:
-            raise ConfigurationError(f"eta={eta} must be at least 2, min_sequences={min_sequences} at least 1")
-        self.eta = eta
-        rungs = []
-        rung = min_sequences
-        while rung < n_sequences:
-            rungs.append(rung)
-            rung *= eta
-        self.rungs = tuple(rungs)
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Return whether to end the trial now."""
-        seen = trial.intermediate_values
-        if len(seen) not in self.rungs:
-            return False
-        sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
-        mine = sign * float(np.mean(list(seen.values())))
-        others = []
-        for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING)):
-            if other.number != trial.number and set(seen) <= set(other.intermediate_values):
-                others.append(sign * float(np.mean([other.intermediate_values[step] for step in seen])))
-        if len(others) + 1 < self.eta:
-            return False
-        going_on = max(1, (len(others) + 1) // self.eta)
-        return sum(other > mine for other in others) >= going_on
 
 
 def make_pruner(pruner: str | BasePruner | None, n_sequences: int) -> BasePruner:

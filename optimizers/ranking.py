@@ -9,9 +9,9 @@ from typing import Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from rnnprog.optimizers.marks import CANDIDATE, DUPLICATE, PRUNED_AFTER
 from rnnprog.optimizers.objective import MEASURES
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE
-from rnnprog.optimizers.pruning import PRUNED_AFTER, feasible
+from rnnprog.optimizers.pruning import feasible
 
 __all__ = ["front", "ranked"]
 

@@ -13,16 +13,17 @@ from optuna.trial import TrialState
 
 from rnnprog.folder import put_file
 from rnnprog.metrics import Metric
+from rnnprog.optimizers.board import refused_proposals
 from rnnprog.optimizers.differences import text_diff
 from rnnprog.optimizers.journal import JOURNAL
 from rnnprog.optimizers.ledger import StudyLedger
+from rnnprog.optimizers.marks import AGAIN, CANDIDATE, DUPLICATE, PRUNED_AFTER, RETRY
 from rnnprog.optimizers.objective import MEASURES, Objective
 from rnnprog.optimizers.options import BASE
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, RETRY, refused_proposals, tally
-from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
 from rnnprog.optimizers.ranking import front, ranked
 from rnnprog.optimizers.space import Space, phases_of
 from rnnprog.optimizers.storage import StorageLike, open_storage
+from rnnprog.optimizers.tally import tally
 
 __all__ = ["about", "keep_about", "record_as_it_stands", "record_of", "write_record"]
 

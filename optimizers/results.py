@@ -11,13 +11,16 @@ from typing import Any
 import dspy
 from optuna.trial import FrozenTrial
 
+from rnnprog.optimizers.board import refused_proposals
 from rnnprog.optimizers.candidate import Candidate, copy_program
 from rnnprog.optimizers.ledger import Ledger
-from rnnprog.optimizers.plan import CANDIDATE, refused_proposals, tally
+from rnnprog.optimizers.marks import CANDIDATE
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.record import record_of, write_record
-from rnnprog.optimizers.search import Outcome, Search
+from rnnprog.optimizers.search import Search
 from rnnprog.optimizers.storage import storage_errors
+from rnnprog.optimizers.tally import tally
+from rnnprog.optimizers.trying import Outcome
 
 __all__ = ["Results"]
 

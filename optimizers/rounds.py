@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import dspy
 
+from rnnprog.optimizers.board import Board
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.evaluation import Evaluator
@@ -17,7 +18,6 @@ from rnnprog.optimizers.ledger import Entry
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import BASE, Option, Pool
 from rnnprog.optimizers.parts import Demos, Slotted
-from rnnprog.optimizers.plan import Board
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.sampling import derive_seed
 from rnnprog.optimizers.space import Space

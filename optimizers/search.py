@@ -1,8 +1,7 @@
-"""The search: ask for a candidate, walk it over the sequences, tell how it did; hold rounds of proposals in between."""
+"""The search: ask for a candidate, try it, tell how it did; hold rounds of proposals in between."""
 
 from __future__ import annotations
 
-import random
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,79 +15,35 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.errors import RnnprogError
-from rnnprog.memory import Value
 from rnnprog.optimizers.batching import together
+from rnnprog.optimizers.board import Board
 from rnnprog.optimizers.candidate import Candidate
-from rnnprog.optimizers.claims import DRAWN, Claims
 from rnnprog.optimizers.dashboard import annotate_trial
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.drawing import Drawing
-from rnnprog.optimizers.evaluation import Evaluator, Job
-from rnnprog.optimizers.ledger import Entry
+from rnnprog.optimizers.evaluation import Evaluator
+from rnnprog.optimizers.marks import CANDIDATE, INTERRUPTED, PRUNED_AFTER, WORKER
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.options import Pool
-from rnnprog.optimizers.plan import CANDIDATE, DUPLICATE, INTERRUPTED, Board, counted, places_of, tally
-from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
+from rnnprog.optimizers.progress import Display, Progress
 from rnnprog.optimizers.ranking import ranked
 from rnnprog.optimizers.rounds import Rounds
-from rnnprog.optimizers.sampling import SamplerLike, derive_seed
+from rnnprog.optimizers.sampling import SamplerLike
 from rnnprog.optimizers.space import Space
-from rnnprog.optimizers.spending import OutOfBudgetError, Spent
+from rnnprog.optimizers.spending import OutOfBudgetError
 from rnnprog.optimizers.storage import StorageError, check_storage, storage_errors, why
-from rnnprog.optimizers.workers import WORKER
+from rnnprog.optimizers.tally import counted, places_of
+from rnnprog.optimizers.trying import Outcome, SequenceError, Trying
 
-__all__ = ["Outcome", "Progress", "Search"]
+__all__ = ["Search"]
 
 GONE = "the storage is gone"
 """How ``stopped`` begins where the storage did not answer any more."""
 _POLL = 0.25
-_LOOK = 1.0  # seconds between looks at all trials, for the display: with a database each is many queries
+_LOOK = 1.0  # seconds between looks at all trials while walking
 _NOT_OURS = storage_errors()
 _FAILURES = 5  # failed trials in a row that end a search
 _REPEATS = 3  # trials at most for each one asked for, where the sampler keeps repeating itself
-
-
-class Progress(Value):
-    """Where a search stands, for a display.
-
-    Attributes:
-        trials: candidates tried.
-        wanted: candidates asked for.
-        pruned: of those tried, ended early and left at that.
-        failed: of those tried, failed.
-        best: best score so far; ``None`` before the first.
-        spent: calls, tokens, money and seconds.
-        doing: what is being done, in words.
-    """
-
-    trials: int
-    wanted: int
-    pruned: int = 0
-    failed: int = 0
-    best: float | None = None
-    spent: Spent = Spent()
-    doing: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial came out.
-
-    Attributes:
-        trial: number of the trial.
-        candidate: what was tried.
-        measures: every measure, over the sequences it saw.
-        pruned_after: number of sequences after which it was ended early; ``None`` if it was not.
-        error: why it failed; empty if it did not.
-        reported: score by sequence, as reported.
-    """
-
-    trial: int
-    candidate: Candidate
-    measures: dict[str, float] = field(default_factory=dict)
-    pruned_after: int | None = None
-    error: str = ""
-    reported: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -112,17 +67,23 @@ class Search:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     stopped: str = ""
     _failures: int = 0
-    _shown: tuple[float, Progress] | None = None
     _heeded: float = 0.0  # when the spending of other workers was last asked for
     _drawing: Drawing = field(init=False, repr=False)
+    _trying: Trying = field(init=False, repr=False)
+    _display: Display = field(init=False, repr=False)
     _aside: ThreadPoolExecutor = field(init=False, repr=False)
     _noted: Future[None] = field(init=False, repr=False)
 
     def run(self) -> None:
         """Search until the trials asked for are done, the budget is spent, or the user stops it."""
+        purse = self.evaluator.purse
+        self._display = Display(self.board, self.objective, purse, self.trials, self.on_progress)
         self.evaluator.on_entry = lambda _entry: self._after_walk()
         self.evaluator.ledger.refresh()
         self.board.take_up()
+        self._trying = Trying(
+            self.board, self.evaluator, self.objective, self.valset, self.student, self.models, self.seed
+        )
         self._drawing = Drawing(
             self.study, self.space, self.student, self.rounds, self.objective, self.trials, self.seed, self.sampler
         )
@@ -132,8 +93,7 @@ class Search:
                     self._one()
                 self.stopped = reason
         except OutOfBudgetError as stop:  # walks in flight have paid for their last calls since it was raised
-            spent = self.evaluator.purse.exhausted
-            self.stopped = f"the budget is spent: {spent}" if spent else str(stop)
+            self.stopped = f"the budget is spent: {spent}" if (spent := purse.exhausted) else str(stop)
         except KeyboardInterrupt:
             self.stopped = "interrupted"
         except _NOT_OURS as error:
@@ -144,7 +104,7 @@ class Search:
         except _NOT_OURS as error:
             self._lost(error)
             return
-        self._progress("done")
+        self._display.tell("done")
 
     def _lost(self, error: BaseException) -> None:
         """Say that the storage is gone; raise where nothing was found before."""
@@ -180,7 +140,7 @@ class Search:
             candidate = self._drawing.draw(trial, place, pool, trials)
             self._noted = self._aside.submit(annotate_trial, trial, candidate, self.folder)
             try:
-                outcome = self._evaluate(trial, place, candidate)
+                outcome = self._trying.outcome(trial, place, candidate)
             finally:
                 wait([self._noted])  # a trial that has ended takes no more notes
             self._noted.result()
@@ -191,7 +151,7 @@ class Search:
         except _NOT_OURS:
             raise
         except Exception as error:
-            told = str(error) if isinstance(error, _EvaluationError) else f"{type(error).__name__}: {error}"
+            told = str(error) if isinstance(error, SequenceError) else f"{type(error).__name__}: {error}"
             outcome = Outcome(trial.number, candidate, error=told)
             if isinstance(error, RnnprogError) and not self.board.trials(TrialState.COMPLETE):
                 self._tell(trial, outcome)
@@ -203,10 +163,10 @@ class Search:
         for number in self.rounds.due(place, len(self._drawing.given)):
             while self.board.round(number) is None:
                 if self.board.held_by_other(self.rounds.place(number, len(self._drawing.given))):
-                    self._patience()
+                    self.evaluator.purse.check()
                     time.sleep(_POLL)
                     continue
-                self._progress(f"writing proposals, round {number}")
+                self._display.tell(f"writing proposals, round {number}")
                 self.rounds.hold(number, self.best(), self.board.pool(self.space.start()))
         return self.board.pool(self.space.start())
 
@@ -217,73 +177,16 @@ class Search:
         self.evaluator.purse.learn(booked, ledger.own)
 
     def _after_walk(self) -> None:
-        self._progress("walking", every=_LOOK)
+        self._display.tell("walking", every=_LOOK)
         if self.evaluator.purse.budget.shared and time.monotonic() - self._heeded >= _POLL:
             self._heeded = time.monotonic()
             trials = self.board.trials()
             if self.board.not_alone(trials):
                 self._learn(trials)
 
-    def _patience(self) -> None:
-        if reached := self.evaluator.purse.exhausted:
-            raise OutOfBudgetError(f"the budget is spent: {reached}")
-
-    def _evaluate(self, trial: optuna.Trial, place: int, candidate: Candidate) -> Outcome:
-        trials = self.board.trials()
-        known = self._same_as(trial, candidate, trials)
-        if known is None and Claims(self.board, self._patience).settle(trial, candidate.digest, trials):
-            trials = self.board.trials()
-            self.evaluator.ledger.refresh(trials)
-            known = self._same_as(trial, candidate, trials)
-        if known is not None:
-            trial.set_user_attr(DUPLICATE, known.trial)
-            return Outcome(trial.number, candidate, known.measures, known.pruned_after, known.error)
-        program = candidate.apply(self.student, self.models)
-        order = list(range(len(self.valset)))
-        if not getattr(self.study.pruner, "fixed_order", False):
-            random.Random(derive_seed(self.seed, "order", place)).shuffle(order)
-        jobs = [Job(self.valset[i], r) for i in order for r in range(self.objective.rollouts)]
-        index = {item.id: i for i, item in enumerate(self.valset)}
-        entries: list[Entry] = []
-        reported: dict[int, float] = {}
-        pruned: int | None = None
-        sure = place == 0 or not self.objective.single or AGAIN in trial.user_attrs
-        sure = sure or isinstance(self.study.pruner, optuna.pruners.NopPruner)
-        evaluations = self.evaluator.run(program, candidate.digest, jobs, trial, sure)
-        try:
-            for job, entry in evaluations:
-                if entry.error:
-                    raise _EvaluationError(f"sequence {entry.sequence!r}: {entry.error}")
-                entries.append(entry)
-                if not self.objective.single or job.rollout < self.objective.rollouts - 1:
-                    continue
-                scores = [e.score for e in entries if e.sequence == entry.sequence and e.score is not None]
-                reported[index[job.item.id]] = sum(scores) / len(scores)
-                trial.report(reported[index[job.item.id]], index[job.item.id])
-                if not sure and trial.should_prune():
-                    pruned = len(reported)
-                    break
-        finally:
-            evaluations.close()  # type: ignore[attr-defined]
-        if len(entries) == len(jobs):
-            pruned = None
-        return Outcome(trial.number, candidate, self.objective.measures(entries), pruned, reported=reported)
-
-    def _same_as(self, trial: optuna.Trial, candidate: Candidate, trials: list[FrozenTrial]) -> Outcome | None:
-        for other in trials:
-            if other.state != TrialState.COMPLETE:
-                continue
-            if AGAIN in trial.user_attrs and PRUNED_AFTER in other.user_attrs:
-                continue
-            if other.user_attrs.get(DRAWN) == candidate.digest:
-                return Outcome(
-                    other.number, candidate, other.user_attrs["measures"], other.user_attrs.get(PRUNED_AFTER)
-                )
-        return None
-
     def _tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
         self.outcomes[trial.number] = outcome
-        self._shown = None
+        self._display.outdated()
         if outcome.error:
             trial.set_user_attr("error", outcome.error)
             self.study.tell(trial, state=TrialState.FAIL)
@@ -307,7 +210,7 @@ class Search:
         The plain partial mean, which stays among the measures, depends on which sequences came first: on easy ones a
         poor candidate would look better than the best.
         """
-        best = self.best_trial()
+        best = self._best()
         mine = outcome.reported
         shared = set(mine) & set(best.intermediate_values) if best is not None else set()
         if best is None or not shared or best.value is None:
@@ -316,39 +219,11 @@ class Search:
         least = min(*mine.values(), *best.intermediate_values.values())  # no score that no sequence could have
         return float(min(max(best.value + difference, least), best.value))
 
-    def best_trial(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
-        """Return the best trial that was seen to the end and keeps the constraints; of several objectives, by score."""
-        rows = ranked(self.board.trials() if trials is None else trials, self.objective)
+    def _best(self) -> FrozenTrial | None:
+        rows = ranked(self.board.trials(), self.objective)
         return rows[0] if rows else None
 
     def best(self) -> Candidate:
         """Return the best candidate so far; the student as it is before the first."""
-        trial = self.best_trial()
+        trial = self._best()
         return Candidate() if trial is None else Candidate.model_validate(trial.system_attrs[CANDIDATE])
-
-    def _progress(self, doing: str, every: float = 0.0) -> None:
-        if self.on_progress is None:
-            return
-        now = time.monotonic()
-        if self._shown is None or now - self._shown[0] >= every:
-            self._shown = now, self._look()
-        try:
-            self.on_progress(self._shown[1].model_copy(update={"spent": self.evaluator.purse.spent, "doing": doing}))
-        except Exception as error:  # a broken display must not cost a search
-            self.on_progress = None
-            warnings.warn(f"on_progress failed and is not called again: {type(error).__name__}: {error}", stacklevel=2)
-
-    def _look(self) -> Progress:
-        trials = self.board.trials()
-        best, done = self.best_trial(trials), tally(trials)
-        return Progress(
-            trials=done.tried,
-            wanted=self.trials,
-            pruned=done.ended,
-            failed=done.failed,
-            best=None if best is None else best.user_attrs["measures"]["score"],
-        )
-
-
-class _EvaluationError(RuntimeError):
-    """A sequence of a trial could not be scored."""

@@ -120,6 +120,15 @@ class Purse:
             return f"{minutes:.2f} of {limits.minutes:.2f} minutes"
         return ""
 
+    def check(self) -> None:
+        """Go on where the budget allows it.
+
+        Raises:
+            OutOfBudgetError: a limit is reached.
+        """
+        if reached := self.exhausted:
+            raise OutOfBudgetError(f"the budget is spent: {reached}")
+
     def reserve(self) -> None:
         """Count a call that is about to be made.
 
@@ -127,8 +136,7 @@ class Purse:
             OutOfBudgetError: the budget does not allow it.
         """
         with self._lock:
-            if reached := self.exhausted:
-                raise OutOfBudgetError(f"the budget is spent: {reached}")
+            self.check()
             self._calls += 1
 
     def pay(self, tokens: int, money: float | None) -> None:
@@ -186,10 +194,7 @@ class PurseMeter(Meter):
 
     def total(self) -> Usage:
         """Return all calls and tokens booked since the last reading."""
-        total = Usage()
-        for usage in self.take().values():
-            total = total + usage
-        return total
+        return sum(self.take().values(), Usage())
 
 
 class _Gate(BaseCallback):

@@ -15,6 +15,7 @@ from typing import Any
 import dspy
 from gepa import EvaluationBatch
 
+from rnnprog.errors import ConfigurationError, DataError, LMUnavailableError
 from rnnprog.optimizers.candidate import Candidate
 from rnnprog.optimizers.data import Item
 from rnnprog.optimizers.ledger import Entry
@@ -27,6 +28,7 @@ from rnnprog.trace import StepRecord, Trace
 __all__ = ["BudgetReachedError", "Texts", "WalkAdapter"]
 
 Texts = dict[str, str]
+_BROKEN = (LMUnavailableError, ConfigurationError, DataError)  # of every walk alike: no candidate is to blame
 _SHOWN = 6  # steps of a walk shown for each phase
 
 
@@ -47,10 +49,17 @@ class WalkAdapter:
     def __init__(self, student: dspy.Module, objective: Objective, purse: Purse, concurrency: int = 8) -> None:
         self.student, self.objective, self.purse, self.concurrency = student, objective, purse, concurrency
         self.entries: list[Entry] = []
+        self.broken: Exception | None = None
         self.propose_new_texts: Any = None
 
     def evaluate(self, batch: list[Item], candidate: Texts, capture_traces: bool = False) -> Any:
-        """Walk the sequences of a batch; a walk that breaks off scores 0 and says why."""
+        """Walk the sequences of a batch; a walk that breaks off scores 0 and says why.
+
+        Raises:
+            BudgetReachedError: the budget is spent.
+            LMUnavailableError: the model is down or refuses.
+            ConfigurationError, DataError: program, metric and data do not go together.
+        """
         laid = Candidate(instructions=candidate)
         program = laid.apply(self.student)
         with ThreadPoolExecutor(max_workers=self.concurrency) as pool:
@@ -77,6 +86,10 @@ class WalkAdapter:
                 changes: dict[str, Any] = {"score": score}
             except OutOfBudgetError:
                 self._book(entry, meter, {"kind": "unfinished"})
+                raise
+            except _BROKEN as error:
+                self.broken = error  # GEPA asks its stopper after an error, and would otherwise try for ever
+                self._book(entry, meter, {"kind": "unfinished", "error": f"{type(error).__name__}: {error}"})
                 raise
             except Exception as error:
                 # GEPA wants a number for every sequence; the error stands in the ledger and in the feedback.

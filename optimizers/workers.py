@@ -16,8 +16,6 @@ __all__ = ["Worker"]
 
 _BEAT = "rnnprog:worker:"
 _AT_WORK: set[str] = set()  # workers of this process
-WORKER = "worker"
-"""User attribute of a trial: who runs it."""
 
 
 class Worker:

@@ -24,7 +24,8 @@ class Asked:
 
     Attributes:
         id: key to tell the outcome by.
-        outputs: typed outputs by field; ``None`` if there was no usable answer. Also readable as attributes.
+        outputs: typed outputs by field, as JSON values; ``None`` if there was no usable answer. Also readable as
+            attributes.
         failure: why there is none.
     """
 

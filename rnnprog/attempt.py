@@ -89,8 +89,9 @@ def _raise_if_broken(error: BaseException, call: Call) -> None:
     answered = isinstance(error, AdapterParseError)  # its text quotes the model's answer, which may say anything
     if isinstance(error, _BROKEN) or (not answered and any(said in str(error) for said in _NAMELESS)):
         raise LMUnavailableError(
-            f"the model of phase {call.phase!r} cannot be used: {error}; configure one with "
-            "dspy.configure(lm=dspy.LM('openai/gpt-4o-mini')) or program.set_lm(...)"
+            f"the model of phase {call.phase!r} cannot be used: {str(error).strip()}; configure one with "
+            "dspy.configure(lm=dspy.LM('openai/gpt-4o-mini')) or program.set_lm(...), on the command line with --lm "
+            "and --lm-option"
         ) from error
 
 

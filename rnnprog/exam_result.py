@@ -170,8 +170,9 @@ def write_exam(exam: ExamResult, folder: str | Path) -> Path:
     head = exam.model_dump(mode="json", exclude={"arms": {"__all__": {"runs": {"__all__": {"result": {"traces"}}}}}})
     for index, (arm, dumped) in enumerate(zip(exam.arms, head["arms"], strict=True)):
         for run, place in zip(arm.runs, dumped["runs"], strict=True):
-            name = f"traces/{index:02d}-{_NOT_NAME.sub('-', arm.label)}-seed{run.seed}.jsonl"
+            name = f"traces/{index:02d}-{_NOT_NAME.sub('-', arm.label)[:80]}-seed{run.seed}.jsonl"
             place["traces"] = name if run.result.traces else None
+            place["sequences"] = len(run.result.traces)
             if run.result.traces:
                 write_traces(run.result.traces, folder / name)
     return put_file(folder / "result.json", [json.dumps({"format": EXAM_FORMAT, **head}, ensure_ascii=False, indent=1)])
@@ -199,20 +200,19 @@ def read_exam(path: str | Path) -> ExamResult:
         for arm in head["arms"]:
             for run in arm["runs"]:
                 run["result"]["traces"] = _traces(run, path.parent)
+                _beside(run.get("prompts"), path.parent)
         return ExamResult.model_validate(head)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:  # what is not JSON, or not of this form
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:  # no JSON, or not of this form
         if isinstance(error, TraceError):
             raise
         raise TraceError(f"{path} is not the result of an exam: {error}") from error
 
 
 def _traces(run: Mapping[str, object], folder: Path) -> list[object]:
-    name = run.pop("traces", None) if isinstance(run, dict) else None
-    if name is None:
+    name, wanted = (run.pop("traces", None), run.pop("sequences", None)) if isinstance(run, dict) else (None, None)
+    place = _beside(name, folder)
+    if place is None:
         return []
-    place = (folder / str(name)).resolve()
-    if folder.resolve() not in place.parents:
-        raise TraceError(f"{name!r} leads out of the result's folder; traces must lie beside result.json")
     if not place.is_file():
         raise TraceError(f"{name} is missing beside the result; the command that made it makes it again")
     traces = read_traces(place)
@@ -221,4 +221,17 @@ def _traces(run: Mapping[str, object], folder: Path) -> list[object]:
             f"{place} is cut short in sequence {cut.sequence!r}; the command that made it makes it again, from what "
             "is finished"
         )
+    if wanted not in (None, len(traces)):
+        raise TraceError(
+            f"{place} has {len(traces)} sequences of {wanted}: it is cut short; the command that made it makes it again"
+        )
     return list(traces)
+
+
+def _beside(name: object, folder: Path) -> Path | None:
+    if name is None:
+        return None
+    place = (folder / str(name)).resolve()
+    if folder.resolve() not in place.parents:
+        raise TraceError(f"{name!r} leads out of the result's folder; traces and prompts must lie beside result.json")
+    return place

@@ -1,16 +1,20 @@
-"""Folders that are written to: tried out before anything is paid for, files in one move, a full disk in words."""
+"""Folders that are written to: tried out before anything is paid for, files in one move or line by line, a full disk
+in words.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, ClassVar, TextIO, TypeVar
 
 from rnnprog.errors import StorageError
 
-__all__ = ["put_file", "tried_folder", "unwritable"]
+__all__ = ["LineFile", "put_file", "tried_folder", "unwritable"]
 
 _BUFFER = 1 << 16
 _WAY_OUT = "see to the rights, make room there, or give another folder"
@@ -83,6 +87,55 @@ def put_file(path: str | Path, pieces: Iterable[str], errors: str = "strict") ->
     except OSError as error:
         raise unwritable(error, path) from error
     return path
+
+
+F = TypeVar("F", bound="LineFile")
+
+
+class LineFile:
+    """A text file that is written line by line, each at once; open inside a ``with`` statement.
+
+    Args:
+        path: the file; its folder is made, an existing file is replaced.
+
+    Attributes:
+        full: the error that ended the writing, such as a full disk; what was written before can be read.
+    """
+
+    about: ClassVar[str] = "file"
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.full: StorageError | None = None
+        self._file: TextIO | None = None
+        self._lock = threading.Lock()  # held by those who write from several threads
+
+    def __enter__(self: F) -> F:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("w", encoding="utf-8")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        with suppress(OSError) if self.full is not None else nullcontext():  # closing tries the lost line once more
+            if self._file is not None:
+                self._file.close()
+
+    def write(self, line: str) -> None:
+        """Write a line; none after one that could not be written: whatever came after half a line could not be read.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        if self._file is None:
+            raise RuntimeError(f"{self.path} is not open; use the {self.about} in a with statement")
+        if self.full is not None:
+            return
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            self.full = unwritable(error, self.path)
+            raise self.full from error
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -195,4 +195,4 @@ class JudgementFile:
                 judgement = Judgement.model_validate(read)
                 self.known[judgement.key] = judgement
         except (ValueError, KeyError, AttributeError, TypeError, ValidationError) as error:
-            raise TraceError(f"{self.path}, line {number}: not a judgement ({error})") from error
+            raise TraceError(f"{self.path}, line {number}: not a judgement ({error}); delete the line") from error

@@ -23,7 +23,7 @@ def load_parts(program: dspy.Module, state: dict[str, Any], *, allow_unsafe_lm_s
         allow_unsafe_lm_state: as in ``dspy.Module.load``.
 
     Raises:
-        ConfigurationError: the state is of another program, or of a newer version; nothing is changed.
+        ConfigurationError: the state is of another program or task, or of a newer version; nothing is changed.
     """
     names = [name for name, _ in program.named_parameters()]
     unknown = sorted(set(state) - set(names) - {"metadata"})
@@ -33,6 +33,8 @@ def load_parts(program: dspy.Module, state: dict[str, Any], *, allow_unsafe_lm_s
             f"this is the state of another program, or of a newer version: it has {sorted(state)}, "
             f"here are {names}; build the same program, or upgrade rnnprog"
         )
+    for name, part in program.named_parameters():
+        _refuse_other_fields(name, part, state.get(name))
     if missing:
         _logger.warning("the saved state has no %s; these parts stay as they were built", ", ".join(missing))
     for module in (program.deepcopy(), program):  # a trial run first, so that a bad file changes nothing
@@ -44,3 +46,19 @@ def load_parts(program: dspy.Module, state: dict[str, Any], *, allow_unsafe_lm_s
             else:
                 part.load_state(state[name])
         module.initial()
+
+
+def _refuse_other_fields(name: str, part: Any, saved: Any) -> None:
+    """Refuse a predictor that was saved for other fields: dspy would lay its texts over those that are here."""
+    fields = (saved.get("signature") or {}).get("fields") if isinstance(saved, dict) else None
+    if not isinstance(fields, list) or not isinstance(part, dspy.Predict):
+        return
+    known = part.signature
+    here = [str((info.json_schema_extra or {}).get("prefix")) for info in known.fields.values()]
+    there = [str(field.get("prefix")) for field in fields]
+    asked = len(known.input_fields)  # an optimizer may have rewritten the prefix of an output
+    if len(there) != len(here) or there[:asked] != here[:asked]:
+        raise ConfigurationError(
+            f"the saved state is of another task: its {name} has the fields {' '.join(there)}, here it has "
+            f"{' '.join(here)}; build the program for the task that it was saved for"
+        )

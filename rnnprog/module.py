@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -21,13 +22,14 @@ from rnnprog.recording import FailurePolicy, Recording, WalkSettings
 from rnnprog.signatures import TaskLike
 from rnnprog.state import Pending, State
 from rnnprog.state_io import freeze_state, thaw_state
-from rnnprog.steps import StepLike, as_steps
+from rnnprog.steps import StepLike, as_step, as_steps
 from rnnprog.trace import Feedback, Fields, Step, Update
 from rnnprog.walk import Walk
 
 __all__ = ["Asked", "RecurrentModule"]
 
 DEFAULT_CELL = "reflective"
+_logger = logging.getLogger(__name__)
 
 
 class RecurrentModule(dspy.Module):
@@ -116,11 +118,11 @@ class RecurrentModule(dspy.Module):
             sequence: name of the sequence, for prediction ids.
 
         Returns:
-            The last step's outputs by name; ``outputs`` of all steps (``None`` for failed ones); ``memory``, the last
-            carry; ``trace``; ``state`` to go on from.
+            The last step's outputs by name, typed as the signature says; ``outputs`` of all steps as JSON values
+            (``None`` for failed ones); ``memory``, the last carry; ``trace``; ``state`` to go on from.
 
         Raises:
-            DataError: a step cannot be read, or there is none.
+            DataError: a step cannot be read or has other fields than the task, or there is none; before any call.
             LMUnavailableError: no model is configured, or it failed ``give_up_after`` times in a row. Whatever ends a
                 walk, ``error.trace`` holds the steps until then.
         """
@@ -157,7 +159,10 @@ class RecurrentModule(dspy.Module):
         return State(sequence=sequence, carry=self.cell.start(memory))
 
     def ask(self, state: State, /, **inputs: Any) -> tuple[Asked, State]:
-        """Predict one observation. Returns the answer, with the id to tell its outcome by, and the next state."""
+        """Predict one observation. Returns the answer, with the id to tell its outcome by, and the next state.
+
+        Where the names are not those of the task's inputs, the answer has a ``failure`` and no ``outputs``.
+        """
         walk = self.walk(state)
         with walk.calling():
             answer = drive(walk.ask(self._step(inputs)), walk.meter.booking)
@@ -227,7 +232,16 @@ class RecurrentModule(dspy.Module):
             raise
 
     def _prediction(self, walk: Walk) -> dspy.Prediction:
-        last = walk.records[-1].prediction or dict.fromkeys(self.cell.task.outputs)
+        said, task = walk.records[-1].prediction, self.cell.task
+        last = dict.fromkeys(task.outputs) if said is None else task.typed(said)
+        if all(record.failure is not None for record in walk.records):
+            first = walk.records[0]
+            _logger.warning(
+                "sequence %r: none of its %d steps got a usable answer; the first: %s",
+                walk.state.sequence,
+                len(walk.records),
+                first.failure and first.failure.error,
+            )
         return dspy.Prediction(
             **last,
             outputs=[record.prediction for record in walk.records],
@@ -237,7 +251,7 @@ class RecurrentModule(dspy.Module):
         )
 
     def _step(self, inputs: Fields) -> Step:
-        return as_steps(self.cell.task, [{"inputs": inputs}])[0]
+        return as_step(self.cell.task, {"inputs": inputs})
 
     def _telling(self, state: State, id: str, outcome: Any) -> tuple[Walk, Effects[Update | None]]:
         pending = state.waiting(id)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, TextIO
+from typing import Protocol
 
-from rnnprog.errors import StorageError
-from rnnprog.folder import unwritable
+from rnnprog.folder import LineFile
 from rnnprog.trace import Sequence, StepRecord, Trace
 from rnnprog.trace_io import step_line, to_lines
 
@@ -121,7 +118,7 @@ class RichObserver:
         self._bar.stop()
 
 
-class TraceFile:
+class TraceFile(LineFile):
     """Writes each step into a JSON-lines file as it is made, so that a crash loses none.
 
     The file can be read with :func:`rnnprog.read_traces` at any time; when a sequence is finished its end line
@@ -134,23 +131,12 @@ class TraceFile:
         full: the error that ended the writing, such as a full disk; what was written before can be read.
     """
 
+    about = "trace file"
+
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.full: StorageError | None = None
+        super().__init__(path)
         self._start = Trace(sequence="")
-        self._lock = threading.Lock()
-        self._file: TextIO | None = None
         self._begun: set[str] = set()
-
-    def __enter__(self) -> TraceFile:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("w", encoding="utf-8")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with suppress(OSError) if self.full is not None else nullcontext():  # closing tries the lost line once more
-            if self._file is not None:
-                self._file.close()
 
     def begin(self, sequences: list[Sequence], start: Trace) -> None:
         """Note what walks; a sequence begins with its first step."""
@@ -160,14 +146,14 @@ class TraceFile:
         """Write the step, and the start line before the first one."""
         with self._lock:
             self._open(sequence.id)
-            self._write(step_line(sequence.id, record))
+            self.write(step_line(sequence.id, record))
 
     def finished(self, trace: Trace) -> None:
         """Write the end line."""
         with self._lock:
             self._open(trace.sequence)
             *_, end = to_lines(trace.model_copy(update={"records": ()}))
-            self._write(end)
+            self.write(end)
 
     def end(self) -> None:
         """Leave the file open; the context manager closes it."""
@@ -175,16 +161,4 @@ class TraceFile:
     def _open(self, sequence: str) -> None:
         if sequence not in self._begun:
             self._begun.add(sequence)
-            self._write(next(to_lines(self._start.model_copy(update={"sequence": sequence}))))
-
-    def _write(self, line: str) -> None:
-        if self._file is None:
-            raise RuntimeError(f"{self.path} is not open; use the trace file in a with statement")
-        if self.full is not None:
-            return  # whatever came after half a line could not be read
-        try:
-            self._file.write(line + "\n")
-            self._file.flush()
-        except OSError as error:
-            self.full = unwritable(error, self.path)
-            raise self.full from error
+            self.write(next(to_lines(self._start.model_copy(update={"sequence": sequence}))))

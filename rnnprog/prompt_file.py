@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
-from pathlib import Path
-from types import TracebackType
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any
 
 from rnnprog.errors import StorageError
-from rnnprog.folder import unwritable
+from rnnprog.folder import LineFile
 from rnnprog.jobs import Halt
 from rnnprog.lm.meter import Heard
 
@@ -59,7 +56,7 @@ class PromptList:
         """Nothing to say after a phase."""
 
 
-class PromptFile(PromptList):
+class PromptFile(LineFile):
     """Writes each prompt as it was sent; the ``listener`` of :func:`rnnprog.run`. Use it in a ``with`` statement.
 
     Args:
@@ -69,22 +66,7 @@ class PromptFile(PromptList):
         full: the error that ended the writing, and with it the run, such as a full disk.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        super().__init__()
-        self.path = Path(path)
-        self._lock = threading.Lock()
-        self._file: TextIO | None = None
-        self.full: StorageError | None = None
-
-    def __enter__(self) -> PromptFile:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("w", encoding="utf-8")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with suppress(OSError) if self.full is not None else nullcontext():
-            if self._file is not None:
-                self._file.close()
+    about = "file of prompts"
 
     def calling(self, phase: str) -> None:
         """Ask for nothing more once the file cannot take it.
@@ -98,16 +80,12 @@ class PromptFile(PromptList):
     def called(self, call: Heard) -> None:
         """Write the line of a call; one that cannot be written is paid for, so its answer still counts."""
         line = prompt_line(call)
-        if line is None or self.full is not None:
-            return
-        with self._lock:
-            if self._file is None:
-                raise RuntimeError(f"{self.path} is not open; use the file of prompts in a with statement")
-            try:
-                self._file.write(line + "\n")
-                self._file.flush()
-            except OSError as error:
-                self.full = unwritable(error, self.path)
+        if line is not None:
+            with self._lock, suppress(StorageError):
+                self.write(line)
+
+    def left(self, phase: str) -> None:
+        """Nothing to say after a phase."""
 
 
 def _text(output: Any) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Union
 
 from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.jobs import Job, run_jobs
 from rnnprog.lm.meter import Listener
 from rnnprog.module import RecurrentModule
 from rnnprog.observer import Observer, RichObserver, Sturdy
+from rnnprog.steps import StepLike, as_steps
 from rnnprog.trace import Fields, Result, Sequence, StepRecord
 
 __all__ = ["run"]
@@ -17,7 +19,7 @@ __all__ = ["run"]
 
 def run(
     program: RecurrentModule,
-    sequences: Iterable[Sequence],
+    sequences: Union[Iterable[Sequence], Mapping[str, Iterable[StepLike]]],
     *,
     concurrency: int = 8,
     observer: Observer | None = None,
@@ -32,7 +34,8 @@ def run(
 
     Args:
         program: the module; it is shared by all threads and not changed.
-        sequences: what to walk; ids must differ.
+        sequences: what to walk, ids must differ; or a mapping from id to steps in any shape that a program is called
+            with.
         concurrency: sequences in flight, each in a thread.
         observer: is told of every step and every finished sequence, from the worker threads.
         progress: show a progress bar, in addition to any observer.
@@ -53,14 +56,14 @@ def run(
         >>> import rnnprog
         >>> program = rnnprog.RecurrentModule("rain: float -> tomorrow: Literal['sun', 'rain']")
         >>> program.set_lm(rnnprog.embedded_lm())
-        >>> steps = (rnnprog.Step(inputs={"rain": 2.0}, target={"tomorrow": "rain"}),) * 3
-        >>> result = rnnprog.run(program, [rnnprog.Sequence(id=name, steps=steps) for name in ("a", "b")])
+        >>> steps = [{"rain": 2.0, "tomorrow": "rain"}] * 3
+        >>> result = rnnprog.run(program, {"a": steps, "b": steps})
         >>> [len(trace) for trace in result.traces], result.usage["predictor"].calls
         ([3, 3], 6)
     """
     if concurrency < 1:
         raise ConfigurationError(f"concurrency must be at least 1 sequence in flight, got {concurrency}")
-    found = _distinct(sequences)
+    found = _distinct(program, sequences)
     start = program.walk(program.initial()).trace(program.describe())  # no model, no start: said before any thread
     told = (observer, RichObserver() if progress else None)
     watchers: list[Observer] = [Sturdy(watcher) for watcher in told if watcher is not None]
@@ -103,10 +106,26 @@ def _job(
     return Job(program, sequence, listeners=listeners, on_record=stepped, on_done=finished, description=description)
 
 
-def _distinct(sequences: Iterable[Sequence]) -> list[Sequence]:
+def _distinct(
+    program: RecurrentModule, sequences: Union[Iterable[Sequence], Mapping[str, Iterable[StepLike]]]
+) -> list[Sequence]:
+    if isinstance(sequences, Mapping):
+        sequences = [_named(program, str(name), steps) for name, steps in sequences.items()]
     found: dict[str, Sequence] = {}
     for sequence in sequences:
+        if not isinstance(sequence, Sequence):
+            raise DataError(
+                f"a {type(sequence).__name__} is no sequence; give rnnprog.Sequence values, or a mapping from id to "
+                "steps: {'a': steps}"
+            )
         if sequence.id in found:
             raise DataError(f"two sequences are called {sequence.id!r}; ids pair results across arms and must differ")
         found[sequence.id] = sequence
     return list(found.values())
+
+
+def _named(program: RecurrentModule, name: str, steps: Iterable[StepLike]) -> Sequence:
+    try:
+        return Sequence(id=name, steps=tuple(as_steps(program.cell.task, steps)))
+    except DataError as error:
+        raise DataError(f"sequence {name!r}: {error}") from error

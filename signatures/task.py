@@ -74,6 +74,18 @@ class Task:
             typed[name] = to_json(checked)
         return typed
 
+    def typed(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return validated outputs as the signature types them: a model as a model, a date as a date.
+
+        Args:
+            outputs: what :meth:`validate` returned.
+
+        Example:
+            >>> as_task("x -> days: set[int]").typed({"days": [1]})
+            {'days': {1}}
+        """
+        return {name: self._adapters[name].validate_python(value) for name, value in outputs.items()}
+
     def check_inputs(self, values: Mapping[str, Any]) -> None:
         """Refuse an observation that lacks a field or has one too many.
 
@@ -86,7 +98,10 @@ class Task:
         extra = [name for name in values if name not in self.signature.input_fields]
         if missing or extra:
             told = [f"missing {missing}"] * bool(missing) + [f"unknown {extra}"] * bool(extra)
-            raise ValueError(f"the observation has {' and '.join(told)}; the task's inputs are {list(self.inputs)}")
+            raise ValueError(
+                f"the observation has {' and '.join(told)}; the task's inputs are {list(self.inputs)}, "
+                f"its outputs {list(self.outputs)}"
+            )
 
     def __str__(self) -> str:
         def side(fields: Mapping[str, Any]) -> str:
@@ -159,9 +174,12 @@ def _check_output_type(name: str, annotation: Any) -> None:
 
 
 def _finite(value: Any) -> bool:
-    """Return whether every number in plain data, at any depth, is finite."""
-    if isinstance(value, float):
-        return math.isfinite(value)
+    """Return whether every number in plain data, at any depth, is finite; whole ones too, as far as floats reach."""
+    if isinstance(value, (int, float)):
+        try:
+            return math.isfinite(value)
+        except OverflowError:
+            return False
     if isinstance(value, dict):
         return all(map(_finite, value.values()))
     return all(map(_finite, value)) if isinstance(value, (list, tuple, set, frozenset)) else True

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import dspy
 import pytest
 
 import rnnprog
+from rnnprog.signatures import as_task
+from rnnprog.steps import as_steps
 from rnnprog.testing.models import pure_lm
 
 TASK = "x: str -> tomorrow: Literal['sun', 'rain']"
@@ -109,6 +112,44 @@ def test_two_sequences_of_one_name_are_refused_and_more_threads_than_work_are_fi
     assert rnnprog.run(program(), []).traces == ()
 
 
+def test_sequences_may_be_named_lists_of_what_a_program_is_called_with() -> None:
+    made = program()
+    named: dict[str, Any] = {"a": STEPS, "b": [rnnprog.Step(inputs={"x": "?"})]}
+    result = rnnprog.run(made, named)
+    assert [(trace.sequence, len(trace)) for trace in result.traces] == [("a", 4), ("b", 1)]
+    assert result.traces[0].records == made(steps=STEPS, sequence="a").trace.records
+    with pytest.raises(rnnprog.DataError, match=r"a list is no sequence; .*\{'a': steps\}"):
+        rnnprog.run(made, cast(Any, [STEPS]))
+    with pytest.raises(rnnprog.DataError, match="sequence 'a': step 0: the observation has missing"):
+        rnnprog.run(made, {"a": [{"y": "?"}]})
+
+
+def test_a_walk_without_any_answer_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    made = program()
+    made(steps=STEPS)
+    assert not caplog.records
+    made.set_lm(rnnprog.scripted_lm({"predictor": lambda _prompt: "well,", "reflector": lambda _prompt: "well,"}))
+    assert made(steps=STEPS).outputs == [None] * 4
+    assert "none of its 4 steps got a usable answer; the first: AdapterParseError" in caplog.messages[-1]
+
+
+def test_none_is_an_outcome_of_an_optional_output_where_another_is_known() -> None:
+    task = as_task("x -> wind: Optional[float], sky: str")
+    steps: list[dict[str, Any]] = [
+        {"wind": None, "sky": "sun"},
+        {"wind": 2.0, "sky": None},
+        {"wind": None, "sky": None},
+        {"sky": "sun"},
+    ]
+    targets = [step.target for step in as_steps(task, [{"x": "a", **step} for step in steps])]
+    assert targets == [{"wind": None, "sky": "sun"}, None, None, None]
+
+
+def test_an_example_is_a_step() -> None:
+    examples = [dspy.Example(**step).with_inputs("x") for step in STEPS]
+    assert program()(steps=examples).trace == program()(steps=STEPS).trace
+
+
 def test_a_judge_that_answers_nonsense_gives_no_feedback_and_no_guess() -> None:
     made = program(feedback=rnnprog.JudgeFeedback(["is right"], retries=1))
     made.set_lms(judge=rnnprog.scripted_lm(["no idea"] * 50))
@@ -117,3 +158,17 @@ def test_a_judge_that_answers_nonsense_gives_no_feedback_and_no_guess() -> None:
         assert [u.failure.phase for u in record.updates if u.failure] == ["judge"]
         assert all(u.feedback is None for u in record.updates)
     assert None not in out.outputs
+
+
+@pytest.mark.parametrize("walked", ["call", "run"])
+def test_a_misspelt_field_is_said_before_any_call_instead_of_failing_every_step(walked: str) -> None:
+    made = program()
+    steps = [{"x": "day 0", "tomorrow": "sun"}, {"x": "day 1", "tomorow": "sun"}]
+    read = (rnnprog.Step(inputs={"x": "day 0"}), rnnprog.Step(inputs={"x": "day 1", "tomorow": "sun"}))
+    walk: dict[str, Callable[[], Any]] = {
+        "call": lambda: made(steps=steps),
+        "run": lambda: rnnprog.run(made, [rnnprog.Sequence(id="a", steps=read)]),
+    }
+    with pytest.raises(rnnprog.DataError, match=r"step 1: .*unknown \['tomorow'\].*outputs \['tomorrow'\]"):
+        walk[walked]()
+    assert not made.history

@@ -20,7 +20,7 @@ def test_readme_code_runs_as_written(code: str, tmp_path: Path) -> None:
     """Blocks that name a provider run with the embedded model in its place."""
     code = re.sub(r"dspy\.LM\(\"[a-z_]+/[^)]*\)", "rnnprog.embedded_lm()", code)
     script = tmp_path / "block.py"
-    script.write_text("import dspy, rnnprog\n" + code)
+    script.write_text(code)
     done = subprocess.run([sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, env=_env(tmp_path))
     assert done.returncode == 0, done.stderr
     for expected in re.findall(r"# > (.*)", code):

@@ -47,6 +47,7 @@ def test_finite_numbers_pass_as_they_are() -> None:
         {"levels": ["nan"]},
         {"levels": [-INF]},
         {"pair": (NAN, 1)},
+        {"pair": (1.0, 10**400)},
         {"maybe": NAN},
     ],
 )

@@ -1,7 +1,7 @@
 """Cells: one step of a recurrent predictor each, siblings under one contract. Baselines live beside the method."""
 
-from rnnprog.cells.ace import AceRepo, AceRepoSettings
 from rnnprog.cells.ace_full import AceFull, AceFullSettings
+from rnnprog.cells.ace_repo import AceRepo, AceRepoSettings
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
 from rnnprog.cells.cheatsheet import Cheatsheet, CheatsheetSettings
 from rnnprog.cells.cheatsheet_rs import CheatsheetRS, CheatsheetRSSettings

@@ -1,4 +1,4 @@
-"""ACE: a playbook that grows by itemised edits; what both forms share, and the form that is shipped (``ace_repo``)."""
+"""ACE, a playbook that grows by itemised edits: what both forms share."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import dspy
 from pydantic import Field, JsonValue
 
 from rnnprog.attempt import attempt
-from rnnprog.cells.ace_asking import Addition, BulletTag, CurateAdditions, ReflectOnPlaybook
+from rnnprog.cells.ace_asking import BulletTag, ReflectOnPlaybook
 from rnnprog.cells.base import Answer, Experience, Learned
 from rnnprog.cells.playbook import SECTIONS, Mark, Playbook
-from rnnprog.cells.remembering import MemorySettings, Remembering, guide, settled
+from rnnprog.cells.remembering import MemorySettings, Remembering, guide
 from rnnprog.effects import Call, Effects
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import well_formed
 from rnnprog.signatures import TaskLike, as_text
 from rnnprog.trace import Fields, Verdict
 
-__all__ = ["Ace", "AceRepo", "AceRepoSettings", "AceSettings", "Edited", "repaired"]
+__all__ = ["Ace", "AceSettings", "Edited", "repaired"]
 
 CITED = "bullet_ids"
 CITED_ABOUT = "ids of the bullets that your answer follows, as they stand in brackets, comma-separated; may be empty"
@@ -46,14 +46,6 @@ class AceSettings(MemorySettings):
     curate_every: int = Field(default=1, ge=1)
 
 
-class AceRepoSettings(AceSettings):
-    """Settings of ACE as shipped; saved with the program.
-
-    Attributes:
-        budget: only told to the curator, as in the original; half of ``context_budget`` is the wall.
-    """
-
-
 @dataclass(frozen=True)
 class Edited:
     """A playbook after the operations of a curator.
@@ -70,12 +62,14 @@ class Edited:
 
 
 class Ace(Remembering):
-    """Base of both forms: predict from the playbook, reflect and count, curate. See :class:`AceRepo`."""
+    """Base of both forms: predict from the playbook, reflect and count, curate. See :class:`~rnnprog.cells.AceRepo`."""
 
+    about = "the playbook of this series"
+    guidance = GUIDE
     curates: type[dspy.Signature]
 
-    def __init__(self, task: TaskLike, settings: AceSettings) -> None:
-        super().__init__(task, settings, "the playbook of this series", GUIDE)
+    def __init__(self, task: TaskLike, **settings: Any) -> None:
+        super().__init__(task, **settings)
         if CITED in {*self.task.inputs, *self.task.outputs}:
             raise ConfigurationError(f"the field name {CITED!r} is taken by this cell; rename it, e.g. {CITED}_value")
         asked: Any = self.predictor.signature
@@ -169,58 +163,6 @@ class Ace(Remembering):
     def load_carry(self, dumped: JsonValue) -> Playbook:
         """Return the playbook that :meth:`dump_carry` wrote."""
         return Playbook.model_validate(dumped)
-
-
-class AceRepo(Ace):
-    """ACE as shipped (arXiv 2510.04618, ``ace-agent/ace``): bullets are added, counted, and never changed or removed.
-
-    Three calls a step, right or wrong: ``predictor``, ``reflector``, ``curator``; one where no evidence comes. With its
-    answer the predictor names the bullets that it followed (``bullet_ids``). The reflector sees these bullets, as they
-    stand when it is asked, and the evidence, so labels once they have arrived, and tags bullets; code counts; the
-    curator sees the reflection and the whole playbook and adds bullets. The budget is told to the curator and nothing
-    else, as there; so that prompts cannot break, additions stop at half of ``context_budget``.
-
-    Differences from the original: the reflector sees the typed answer without reasoning, since no arm is asked for any;
-    no rounds of answering again and no answer after curation, which do not enter a score by steps and which learning
-    must not give; strictly step by step in place of windows of 15; numbers go on from a loaded playbook, where there
-    they start at 1; line breaks are taken out of content; headings without bullets are not shown; a failed curator
-    leaves the counts too.
-
-    Args:
-        task: signature string, class or :class:`~rnnprog.signatures.Task`.
-        settings: all settings as one value.
-        **changes: single settings by name, e.g. ``curate_every=5``.
-
-    Raises:
-        ConfigurationError: an unusable task or setting.
-
-    Example:
-        >>> cell = AceRepo("rain: float -> tomorrow")
-        >>> [name for name, _ in cell.named_predictors()]
-        ['predictor', 'reflector', 'curator']
-    """
-
-    name = "ace_repo"
-    curates = CurateAdditions
-
-    def __init__(self, task: TaskLike, *, settings: AceRepoSettings | None = None, **changes: Any) -> None:
-        super().__init__(task, settled(AceRepoSettings, settings, changes))
-
-    def wall(self) -> int:
-        """Return half of the context budget."""
-        return int(self.settings.value.context_budget) // 2
-
-    def edited(self, book: Playbook, operations: list[Addition]) -> Edited:
-        """Return the playbook with the new bullets, as far as there is room in a prompt."""
-        refused: list[tuple[str, str]] = []
-        for operation in operations:
-            more = book.add(operation.section, operation.content)
-            if self.tokenizer.count(more.render()) <= self.wall():
-                book = more
-            else:
-                refused.append((more.bullets[-1].section, more.bullets[-1].text))
-        verdicts = (repaired("context", f"refused {len(refused)} bullets: no room in a prompt"),) if refused else ()
-        return Edited(book, verdicts, tuple(refused))
 
 
 def repaired(check: str, reason: str) -> Verdict:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from rnnprog.cells.ace import Ace, AceSettings, Edited, repaired
 from rnnprog.cells.ace_asking import CurateEdits, Edit
 from rnnprog.cells.playbook import Playbook
 from rnnprog.cells.playbook_upkeep import merge_twins, prune, trim
-from rnnprog.cells.remembering import settled
-from rnnprog.signatures import TaskLike
 from rnnprog.trace import Verdict
 
 __all__ = ["AceFull", "AceFullSettings"]
@@ -55,10 +51,8 @@ class AceFull(Ace):
     """
 
     name = "ace_full"
+    kind = AceFullSettings
     curates = CurateEdits
-
-    def __init__(self, task: TaskLike, *, settings: AceFullSettings | None = None, **changes: Any) -> None:
-        super().__init__(task, settled(AceFullSettings, settings, changes))
 
     def wall(self) -> int:
         """Return the budget."""

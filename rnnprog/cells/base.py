@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import json
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, ClassVar
 
 import dspy
@@ -24,6 +25,7 @@ from rnnprog.trace import Failure, Feedback, Fields, Verdict
 __all__ = ["Answer", "Cell", "Experience", "Learned", "cell_names", "make_cell"]
 
 _CELLS: dict[str, type[Cell]] = {}
+_OPTIONAL = {"latent": "rnnprog.latent.cell"}  # needs packages of its own, so it is imported when it is asked for
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,13 @@ def make_cell(name: str, task: TaskLike, **settings: Any) -> Cell:
     Raises:
         ConfigurationError: no such cell, or arguments that it does not take.
     """
+    if name in _OPTIONAL and name not in _CELLS:
+        try:
+            import_module(_OPTIONAL[name])
+        except ImportError as error:
+            raise ConfigurationError(
+                f'the cell {name!r} needs what is not installed ({error}): pip install "rnnprog[{name}]"'
+            ) from error
     if name not in _CELLS:
         near = difflib.get_close_matches(name, _CELLS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."

@@ -8,7 +8,7 @@ import dspy
 
 from rnnprog.cells.base import Experience, Learned
 from rnnprog.cells.in_words import InWords
-from rnnprog.cells.remembering import Remembering, guide, settled
+from rnnprog.cells.remembering import Remembering, guide
 from rnnprog.cells.rewriting import RewritingSettings, checked_start, rewriting
 from rnnprog.effects import Effects
 from rnnprog.memory import Memory
@@ -92,9 +92,12 @@ class Cheatsheet(InWords, Remembering):
     """
 
     name = "cheatsheet"
+    kind = CheatsheetSettings
+    about = "your cheatsheet"
+    guidance = GUIDE
 
-    def __init__(self, task: TaskLike, *, settings: CheatsheetSettings | None = None, **changes: Any) -> None:
-        super().__init__(task, settled(CheatsheetSettings, settings, changes), "your cheatsheet", GUIDE)
+    def __init__(self, task: TaskLike, **settings: Any) -> None:
+        super().__init__(task, **settings)
         self.curator = dspy.Predict(Curate)
         self.initial()
 

@@ -10,7 +10,7 @@ from rnnprog.budget import memory_tokens
 from rnnprog.cells.base import Experience, Learned
 from rnnprog.cells.in_words import InWords
 from rnnprog.cells.parameters import InitialMemory
-from rnnprog.cells.remembering import MemorySettings, Remembering, settled
+from rnnprog.cells.remembering import MemorySettings, Remembering
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import Memory
 from rnnprog.schema import DEFAULT_SCHEMA, MemorySchema
@@ -52,16 +52,10 @@ class FrozenMemory(InWords, Remembering):
     """
 
     name = "frozen_memory"
+    kind = FrozenMemorySettings
 
-    def __init__(
-        self,
-        task: TaskLike,
-        *,
-        memory: Memory | str | None = None,
-        settings: FrozenMemorySettings | None = None,
-        **changes: Any,
-    ) -> None:
-        super().__init__(task, settled(FrozenMemorySettings, settings, changes), "", "")
+    def __init__(self, task: TaskLike, *, memory: Memory | str | None = None, **settings: Any) -> None:
+        super().__init__(task, **settings)
         self.predictor = dspy.Predict(derive_predict(self.task))
         self.initial_memory = InitialMemory(self._read(memory))
         self.initial()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 import dspy
-from pydantic import JsonValue
 
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
-from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, prompt_settings
+from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, settled
 from rnnprog.cells.parameters import SettingsBox
-from rnnprog.cells.turns import Turns, dump_turns, joined, load_turns, newest, turn
+from rnnprog.cells.turns import InTurns, Turns, joined, newest, turn
 from rnnprog.effects import Maybe
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import neutralise
@@ -30,7 +29,7 @@ class FullHistorySettings(PromptSettings):
     """Settings of the full-history cell; saved with the program."""
 
 
-class FullHistory(Cell):
+class FullHistory(InTurns, Cell):
     """Past steps with their evidence, concatenated (FHC in arXiv 2601.13352): one call a step, a growing prompt.
 
     A step that is over the budget by itself is passed over and drives out no other.
@@ -53,14 +52,9 @@ class FullHistory(Cell):
         super().__init__(as_task(task))
         if "history" in {*self.task.inputs, *self.task.outputs}:
             raise ConfigurationError("the field name 'history' is taken by this cell; rename it, e.g. history_value")
-        self.settings = SettingsBox(
-            prompt_settings(FullHistorySettings, context_budget=context_budget, tokenizer=tokenizer, retries=retries)
-        )
+        given = {"context_budget": context_budget, "tokenizer": tokenizer, "retries": retries}
+        self.settings = SettingsBox(settled(FullHistorySettings, None, given))
         self.predictor = dspy.Predict(_with_history(self.task))
-
-    def initial(self) -> Turns:
-        """Return no turns."""
-        return ()
 
     def predicting(self, carry: Turns, inputs: Fields) -> Maybe[Answer]:
         """Ask the predictor, with as many of the latest turns as the context budget holds beside the observation."""
@@ -84,14 +78,6 @@ class FullHistory(Cell):
         if kept == carry:
             return Learned(carry, "passed_over")
         return Learned(kept, "append", tokens=sum(item.tokens for item in kept))
-
-    def dump_carry(self, carry: Turns) -> JsonValue:
-        """Return the turns as JSON."""
-        return dump_turns(carry)
-
-    def load_carry(self, dumped: JsonValue) -> Turns:
-        """Return the turns that :meth:`dump_carry` wrote."""
-        return load_turns(dumped)
 
     def describe(self) -> Fields:
         """Return task and settings."""

@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from rnnprog.cells.base import Experience, Learned
-from rnnprog.cells.remembering import MemorySettings, Remembering, guide, one_line, settled
-from rnnprog.signatures import TaskLike
+from rnnprog.cells.remembering import MemorySettings, Remembering, guide, one_line
 from rnnprog.trace import Fields
 
 __all__ = ["LabelHistory", "LabelHistorySettings"]
@@ -62,9 +61,9 @@ class LabelHistory(Remembering):
     """
 
     name = "label_history"
-
-    def __init__(self, task: TaskLike, *, settings: LabelHistorySettings | None = None, **changes: Any) -> None:
-        super().__init__(task, settled(LabelHistorySettings, settings, changes), "true outcomes so far, counted", GUIDE)
+    kind = LabelHistorySettings
+    about = "true outcomes so far, counted"
+    guidance = GUIDE
 
     def initial(self) -> dict[str, Tally]:
         """Return empty counts."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field, JsonValue
 
 from rnnprog.cells.base import Experience
-from rnnprog.cells.remembering import MemorySettings, Remembering, settled
+from rnnprog.cells.remembering import MemorySettings, Remembering
 from rnnprog.cells.retrieval import Embed, KeyKind, Retriever, Similarity, key_of_inputs
 from rnnprog.cells.store import Entry, Store, dump_store, load_store, put
 from rnnprog.errors import ConfigurationError
@@ -85,8 +85,6 @@ class LookUp:
 class LookingUp(Remembering):
     """Base of the cells that look up past cases; by default the carry is the store of these cases.
 
-    A subclass names what it can be told (``kind``) and its frame (``about``, ``guidance``).
-
     Args:
         task: signature string, class or :class:`~rnnprog.signatures.Task`.
         settings: all settings as one value.
@@ -98,10 +96,6 @@ class LookingUp(Remembering):
         ConfigurationError: an unusable task or setting.
     """
 
-    kind: ClassVar[type[LookUpSettings]]
-    about: ClassVar[str]
-    guidance: ClassVar[str]
-
     def __init__(
         self,
         task: TaskLike,
@@ -111,7 +105,7 @@ class LookingUp(Remembering):
         key_function: KeyFunction | None = None,
         **changes: Any,
     ) -> None:
-        super().__init__(task, settled(self.kind, settings, changes), self.about, self.guidance)
+        super().__init__(task, settings=settings, **changes)
         self.look_up = LookUp(self.settings.value, embed, key_function)
 
     def initial(self) -> Any:

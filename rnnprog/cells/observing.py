@@ -19,7 +19,7 @@ from rnnprog.signatures.text import as_text
 from rnnprog.tokens import DEFAULT_TOKENIZER, Tokenizer
 from rnnprog.trace import Failure, Fields
 
-__all__ = ["PromptSettings", "check_observation", "predict_call", "prompt_settings", "shortened"]
+__all__ = ["PromptSettings", "check_observation", "predict_call", "settled", "shortened"]
 
 _CHARACTERS_PER_TOKEN = 8  # no ordinary text is denser; above this many characters a budget is surely broken
 
@@ -38,17 +38,26 @@ class PromptSettings(Value):
     retries: int = Field(default=1, ge=0)
 
 
-P = TypeVar("P", bound=PromptSettings)
+S = TypeVar("S", bound=PromptSettings)
 
 
-def prompt_settings(kind: type[P], **values: Any) -> P:
-    """Return the settings of a cell.
+def settled(kind: type[S], settings: S | None, changes: dict[str, Any]) -> S:
+    """Return settings with single values changed.
 
     Raises:
-        ConfigurationError: a value that cannot be used.
+        ConfigurationError: an unknown name, or a value that cannot be used.
+
+    Example:
+        >>> settled(PromptSettings, None, {"retries": 2}).retries
+        2
     """
+    unknown = sorted(set(changes) - set(kind.model_fields))
+    if unknown:
+        raise ConfigurationError(f"unknown settings {unknown}; there are {sorted(kind.model_fields)}")
+    if settings is not None and not isinstance(settings, kind):
+        raise ConfigurationError(f"settings must be a {kind.__name__}, got a {type(settings).__name__}")
     try:
-        return kind(**values)
+        return kind.model_validate({**dict(settings or {}), **changes})
     except ValidationError as error:
         raise ConfigurationError(f"unusable settings: {error}") from error
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import JsonValue
-
 from rnnprog.cells.base import Experience, Learned
-from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, indented, settled
-from rnnprog.cells.turns import Turns, appended, dump_turns, joined, load_turns, turn
-from rnnprog.signatures import TaskLike, as_text
+from rnnprog.cells.remembering import NO_ANSWER, MemorySettings, Remembering, guide, indented
+from rnnprog.cells.turns import InTurns, Turns, appended, joined, turn
+from rnnprog.signatures import as_text
 from rnnprog.trace import Fields
 
 __all__ = ["RawFeedback", "RawFeedbackSettings"]
@@ -25,7 +21,7 @@ class RawFeedbackSettings(MemorySettings):
     """Settings of the raw-feedback cell; saved with the program."""
 
 
-class RawFeedback(Remembering):
+class RawFeedback(InTurns, Remembering):
     """Feedback appended raw, nothing rewritten: one call a step, none to learn.
 
     The ablation that takes reflecting and rewriting out of LLM-as-RNN (arXiv 2601.13352): observation, answer and
@@ -47,13 +43,9 @@ class RawFeedback(Remembering):
     """
 
     name = "raw_feedback"
-
-    def __init__(self, task: TaskLike, *, settings: RawFeedbackSettings | None = None, **changes: Any) -> None:
-        super().__init__(task, settled(RawFeedbackSettings, settings, changes), "feedback so far, oldest first", GUIDE)
-
-    def initial(self) -> Turns:
-        """Return nothing."""
-        return ()
+    kind = RawFeedbackSettings
+    about = "feedback so far, oldest first"
+    guidance = GUIDE
 
     def shown(self, carry: Turns, inputs: Fields) -> str:
         """Return the latest items that the budget holds."""
@@ -67,11 +59,3 @@ class RawFeedback(Remembering):
         evidence = indented(experience.feedback.text)
         text = f"Step {experience.t + 1}\n{as_text(experience.inputs)}\nYour answer:\n{answer}\n{evidence}"
         return appended(carry, turn(text, self.tokenizer), self.settings.value.budget, "feedback")
-
-    def dump_carry(self, carry: Turns) -> JsonValue:
-        """Return the items as JSON."""
-        return dump_turns(carry)
-
-    def load_carry(self, dumped: JsonValue) -> Turns:
-        """Return the items that :meth:`dump_carry` wrote."""
-        return load_turns(dumped)

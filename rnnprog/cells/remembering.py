@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, cast
 
 import dspy
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from rnnprog.cells.base import Answer, Cell, Experience
-from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, shortened
+from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, settled, shortened
 from rnnprog.cells.parameters import SettingsBox
 from rnnprog.effects import Effects
-from rnnprog.errors import ConfigurationError
 from rnnprog.lm.adapter import Placement, placed
 from rnnprog.memory import neutralise, well_formed
 from rnnprog.signatures import Task, TaskLike, as_task, as_text
@@ -27,7 +26,6 @@ __all__ = [
     "guide",
     "indented",
     "one_line",
-    "settled",
     "with_memory",
 ]
 
@@ -49,30 +47,6 @@ class MemorySettings(PromptSettings):
 
     budget: int = Field(default=512, ge=1)
     placement: Placement = "user"
-
-
-S = TypeVar("S", bound=PromptSettings)
-
-
-def settled(kind: type[S], settings: S | None, changes: dict[str, Any]) -> S:
-    """Return settings with single values changed.
-
-    Raises:
-        ConfigurationError: an unknown name, or a value that cannot be used.
-
-    Example:
-        >>> settled(MemorySettings, None, {"budget": 256}).budget
-        256
-    """
-    unknown = sorted(set(changes) - set(kind.model_fields))
-    if unknown:
-        raise ConfigurationError(f"unknown settings {unknown}; there are {sorted(kind.model_fields)}")
-    if settings is not None and not isinstance(settings, kind):
-        raise ConfigurationError(f"settings must be a {kind.__name__}, got a {type(settings).__name__}")
-    try:
-        return kind.model_validate({**dict(settings or {}), **changes})
-    except ValidationError as error:
-        raise ConfigurationError(f"unusable settings: {error}") from error
 
 
 def guide(what: str, use: str) -> str:
@@ -121,19 +95,27 @@ def indented(text: str) -> str:
 class Remembering(Cell):
     """Base of the rivals: what they remember is shown as one text in the field ``memory``.
 
-    A subclass says what is shown (:meth:`shown`) and how the carry goes on (``learning``). The observation, the
-    outputs, the budgets and the frame of the guidance are the same in every arm.
+    A subclass names what it can be told (``kind``) and what its predictor is told of the memory (``about``,
+    ``guidance``: see :func:`with_memory`); it says what is shown (:meth:`shown`) and how the carry goes on
+    (``learning``). The observation, the outputs, the budgets and the frame of the guidance are the same in every arm.
 
     Args:
-        task: what is observed and predicted.
-        settings: the arm's settings.
-        signature: what the predictor is asked, with a ``memory`` input; see :func:`with_memory`.
+        task: signature string, class or :class:`~rnnprog.signatures.Task`.
+        settings: all settings as one value.
+        **changes: single settings by name.
+
+    Raises:
+        ConfigurationError: an unusable task or setting.
     """
 
-    def __init__(self, task: TaskLike, settings: MemorySettings, about: str, guidance: str) -> None:
+    kind: ClassVar[type[MemorySettings]]
+    about: ClassVar[str] = ""
+    guidance: ClassVar[str] = ""
+
+    def __init__(self, task: TaskLike, *, settings: MemorySettings | None = None, **changes: Any) -> None:
         super().__init__(as_task(task))
-        self.settings: SettingsBox[Any] = SettingsBox(settings)
-        self.predictor = dspy.Predict(with_memory(self.task, about, guidance))
+        self.settings: SettingsBox[Any] = SettingsBox(settled(self.kind, settings, changes))
+        self.predictor = dspy.Predict(with_memory(self.task, self.about, self.guidance))
         _ = self.tokenizer
 
     @property

@@ -9,7 +9,7 @@ import dspy
 from rnnprog.cells.base import Experience, Learned
 from rnnprog.cells.in_words import InWords
 from rnnprog.cells.parameters import InitialMemory
-from rnnprog.cells.remembering import Remembering, settled
+from rnnprog.cells.remembering import Remembering
 from rnnprog.cells.rewriting import RewritingSettings, checked_start, rewriting
 from rnnprog.effects import Effects
 from rnnprog.guard import DEFAULT_GUARD, Guard
@@ -73,16 +73,10 @@ class RollingSummary(InWords, Remembering):
     """
 
     name = "rolling_summary"
+    kind = RollingSummarySettings
 
-    def __init__(
-        self,
-        task: TaskLike,
-        *,
-        memory: Memory | str | None = None,
-        settings: RollingSummarySettings | None = None,
-        **changes: Any,
-    ) -> None:
-        super().__init__(task, settled(RollingSummarySettings, settings, changes), "", "")
+    def __init__(self, task: TaskLike, *, memory: Memory | str | None = None, **settings: Any) -> None:
+        super().__init__(task, **settings)
         self.predictor = dspy.Predict(derive_predict(self.task))
         self.rewriter = dspy.Predict(RewriteBlind)
         self.initial_memory = InitialMemory(None if memory is None else checked_start(memory, self.settings.value))

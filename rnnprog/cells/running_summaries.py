@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import dspy
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from rnnprog.attempt import attempt
 from rnnprog.cells.base import Experience, Learned
-from rnnprog.cells.remembering import MemorySettings, Remembering, guide, one_line, settled
-from rnnprog.cells.turns import Turns, appended, dump_turns, joined, load_turns, turn
+from rnnprog.cells.remembering import MemorySettings, Remembering, guide, one_line
+from rnnprog.cells.turns import InTurns, Turns, appended, joined, turn
 from rnnprog.effects import Call, Effects
 from rnnprog.signatures import TaskLike, as_text
 from rnnprog.trace import Fields
@@ -50,7 +50,7 @@ class RunningSummariesSettings(MemorySettings):
     words: int = Field(default=100, ge=1)
 
 
-class RunningSummaries(Remembering):
+class RunningSummaries(InTurns, Remembering):
     """What the LLM-as-RNN paper (arXiv 2601.13352) runs as "MemPrompt": two calls a step, one to predict, one to learn.
 
     Each step is summarised once, after its outcome is known, and never again; the summaries stand in the prompt of full
@@ -77,19 +77,13 @@ class RunningSummaries(Remembering):
     """
 
     name = "running_summaries"
+    kind = RunningSummariesSettings
+    about = "summaries of earlier steps, oldest first"
+    guidance = GUIDE
 
-    def __init__(self, task: TaskLike, *, settings: RunningSummariesSettings | None = None, **changes: Any) -> None:
-        super().__init__(
-            task,
-            settled(RunningSummariesSettings, settings, changes),
-            "summaries of earlier steps, oldest first",
-            GUIDE,
-        )
+    def __init__(self, task: TaskLike, **settings: Any) -> None:
+        super().__init__(task, **settings)
         self.summariser = dspy.Predict(Summarise)
-
-    def initial(self) -> Turns:
-        """Return no summaries."""
-        return ()
 
     def room(self, carry: Turns) -> int:
         """Return the whole context budget: summaries take what the observation leaves."""
@@ -119,11 +113,3 @@ class RunningSummaries(Remembering):
             return Learned(carry, "failed", failure=failure)
         room = min(settings.budget, settings.context_budget)
         return appended(carry, turn(f"Step {experience.t + 1}: {summary}", self.tokenizer), room, "summaries")
-
-    def dump_carry(self, carry: Turns) -> JsonValue:
-        """Return the summaries as JSON."""
-        return dump_turns(carry)
-
-    def load_carry(self, dumped: JsonValue) -> Turns:
-        """Return the summaries that :meth:`dump_carry` wrote."""
-        return load_turns(dumped)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -10,7 +9,7 @@ from pydantic import JsonValue
 from rnnprog.cells.base import Learned
 from rnnprog.tokens import Tokenizer
 
-__all__ = ["Turn", "Turns", "appended", "dump_turns", "joined", "load_turns", "newest", "turn"]
+__all__ = ["InTurns", "Turn", "Turns", "appended", "joined", "newest", "turn"]
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,18 @@ def appended(turns: Turns, new: Turn, room: int, section: str) -> Learned:
     return Learned(carry, "append", dropped=dropped, tokens=sum(item.tokens for item in carry))
 
 
-def dump_turns(turns: Iterable[Turn]) -> JsonValue:
-    """Return items as JSON."""
-    return [[item.text, item.tokens] for item in turns]
+class InTurns:
+    """Mixin of cells whose carry is items; name it before the cell's base class."""
 
+    def initial(self) -> Turns:
+        """Return no items."""
+        return ()
 
-def load_turns(dumped: JsonValue) -> Turns:
-    """Return the items that :func:`dump_turns` wrote."""
-    assert isinstance(dumped, list)
-    return tuple(Turn(*item) for item in dumped)  # type: ignore[misc]
+    def dump_carry(self, carry: Turns) -> JsonValue:
+        """Return the items as JSON."""
+        return [[item.text, item.tokens] for item in carry]
+
+    def load_carry(self, dumped: JsonValue) -> Turns:
+        """Return the items that :meth:`dump_carry` wrote."""
+        assert isinstance(dumped, list)
+        return tuple(Turn(*item) for item in dumped)  # type: ignore[misc]

@@ -7,7 +7,7 @@ from functools import partial
 import dspy
 
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
-from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, prompt_settings
+from rnnprog.cells.observing import PromptSettings, check_observation, predict_call, settled
 from rnnprog.cells.parameters import SettingsBox
 from rnnprog.cells.reflective import Reflective, ReflectiveSettings
 from rnnprog.effects import Maybe
@@ -39,9 +39,8 @@ class ZeroShot(Cell):
         self, task: TaskLike, *, context_budget: int = 16384, tokenizer: str = DEFAULT_TOKENIZER, retries: int = 1
     ) -> None:
         super().__init__(as_task(task))
-        self.settings = SettingsBox(
-            prompt_settings(ZeroShotSettings, context_budget=context_budget, tokenizer=tokenizer, retries=retries)
-        )
+        given = {"context_budget": context_budget, "tokenizer": tokenizer, "retries": retries}
+        self.settings = SettingsBox(settled(ZeroShotSettings, None, given))
         self.predictor = dspy.Predict(self.task.signature)
 
     def initial(self) -> None:

@@ -48,6 +48,7 @@ EXIT_INTERRUPTED = 130
 _EXITS = {"interrupted": EXIT_INTERRUPTED, "no model": EXIT_NO_MODEL}
 _AMOUNTS = ("steps", "calls", "prompt_tokens", "completion_tokens")
 _APART = ("judge", "preset")  # flags that are not settings of the exam by themselves
+_COLUMNS = ("target", "order_by", "sequence_by")  # flags that are options of a table of one's own
 _FILE_NAMES = {"lm": "model", "lm_options": "model_options"}  # as a file may call them, after the flags
 
 
@@ -72,6 +73,9 @@ class Sitting:
         given: dict[str, Any] = (
             {} if config is None else {_FILE_NAMES.get(n, n): v for n, v in read_toml(config).items()}
         )
+        columns = {name: given.pop(name) for name in _COLUMNS if name in given}
+        if columns:
+            given["options"] = {**given.get("options", {}), **columns}
         if (name := flags.get("preset") or given.pop("preset", None)) is not None:
             given = {**preset(name), **{known: value for known, value in given.items() if known != "preset"}}
         judge = {**_settings(given.pop("judge", {})), **_settings(flags.get("judge") or {})}
@@ -130,7 +134,19 @@ class Sitting:
                 highlight=False,
             )
         told = {"arms": [asdict(arm) for arm in found], **total, "usd": usd}
-        return told if self.judge is None else self._with_judge(told, self.judge)
+        told = told if self.judge is None else self._with_judge(told, self.judge)
+        return {**told, "over": self._over(told.get("with judge", told))}
+
+    def _over(self, needed: Mapping[str, Any]) -> list[str]:
+        """Return the caps that the estimate goes beyond, and say so: better now than in the middle."""
+        tokens = needed["prompt_tokens"] + needed["completion_tokens"]
+        amounts = {"max_calls": needed["calls"], "max_tokens": tokens, "max_usd": needed["usd"]}
+        caps = {name: getattr(self.running, name) for name in amounts}
+        over = [name for name, cap in caps.items() if None not in (cap, amounts[name]) and amounts[name] > cap]
+        if over and not self.quiet:
+            said = ", ".join(f"--{name.replace('_', '-')} {caps[name]:g}" for name in over)
+            self.console.print(f"more than {said} allows: it would end early", style="yellow", highlight=False)
+        return over
 
     def _with_judge(self, told: dict[str, Any], judge: Judge) -> dict[str, Any]:
         found = asdict(estimate_judge(self.frame, judge.lm, judge.rubric, judge.known(self.out), self.running.prices))

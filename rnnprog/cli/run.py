@@ -30,7 +30,7 @@ def run_command(
         Optional[list[str]],
         typer.Option(
             metavar="NAME=VALUE",
-            help="Option of the task, e.g. target=temp_max; of a file: sort=true, missing=skip, encoding=...",
+            help="Of the task, e.g. target=temp_max; of a file: sort=true, missing=skip, 'delimiter=;', decimal=,",
             rich_help_panel=flags.DATA,
         ),
     ] = None,

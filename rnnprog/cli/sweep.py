@@ -27,9 +27,10 @@ def sweep_command(
     warm_start: flags.WarmStart = None,
     limit: flags.Limit = None,
     option: flags.Options = None,
-    signature: Annotated[
-        Optional[str], typer.Option(help="For a file: what its rows ask.", rich_help_panel=flags.DATA)
-    ] = None,
+    signature: flags.Signature = None,
+    target: flags.Target = None,
+    order_by: flags.OrderBy = None,
+    sequence_by: flags.SequenceBy = None,
     lm: flags.ExamLm = None,
     lm_option: flags.LmOptions = None,
     patience: flags.Patience = None,
@@ -58,6 +59,8 @@ def sweep_command(
         raise ConfigurationError(f"--memory-budget {memory_budget!r}: give at least one budget of 1 token or more")
     if twice := sorted({budget for budget in budgets if budgets.count(budget) > 1}):
         raise ConfigurationError(f"--memory-budget {memory_budget!r}: {twice[0]} stands there twice; name it once")
+    columns = {"target": target, "order_by": order_by, "sequence_by": sequence_by}
+    given = {**options(option or [], "--option"), **{name: value for name, value in columns.items() if value}}
     settings: dict[str, Any] = {
         "task": task,
         "memory_budgets": budgets,
@@ -67,7 +70,7 @@ def sweep_command(
         "delay": delay,
         "warm_start": warm_start,
         "limit": limit,
-        "options": options(option or [], "--option") or None,
+        "options": given or None,
         "signature": signature,
         "model": lm,
         "model_options": options(lm_option or [], "--lm-option") or None,

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import dspy
 
+from rnnprog.errors import ConfigurationError
 from rnnprog.evaluate.config import ExamConfig
 from rnnprog.evaluate.entrants import Entrant, entrants_of
 from rnnprog.evaluate.protocol import Part, data_digest, part_of
 from rnnprog.evaluate.seeds import Seeds, load_data, seeds_of
-from rnnprog.metrics import Metric, get_metric
+from rnnprog.metrics import Case, Metric, get_metric
 from rnnprog.tasks import TaskData
 from rnnprog.trace import Fields
 
@@ -81,5 +82,19 @@ def _metrics(data: TaskData, config: ExamConfig) -> list[Metric]:
     if config.metric is None:
         return known
     own = {metric.name: metric for metric in known}
-    chosen = own.get(config.metric) or get_metric(config.metric, field=data.task.outputs[0])
+    chosen = own.get(config.metric) or _tried(get_metric(config.metric, field=data.task.outputs[0]), data)
     return [chosen, *(metric for metric in known if metric.name != chosen.name)]
+
+
+def _tried(metric: Metric, data: TaskData) -> Metric:
+    """Refuse a metric that cannot score these outcomes, before a call is paid for."""
+    truths = ((s.id, t, step.target) for s in data for t, step in enumerate(s.steps) if step.target is not None)
+    known = [Case(name, t, target, target) for name, t, target in truths]
+    first = next((case for case in known if metric.scorable(case)), None)
+    if first is not None:
+        metric.of(first)
+    elif known and metric.name not in ("judged", "alignment"):  # these need a verdict, which comes later
+        raise ConfigurationError(
+            f"the metric {metric.name} has nothing to score in {data.name}: its outputs are {list(data.task.outputs)}"
+        )
+    return metric

@@ -10,14 +10,14 @@ import dspy
 from rnnprog.errors import LMUnavailableError
 from rnnprog.evaluate.caps import CapReached, Gate, check_priced
 from rnnprog.evaluate.config import Running
-from rnnprog.evaluate.scoring import arm_figures, comparisons, run_scores, scores_of
+from rnnprog.evaluate.scoring import arm_figures, comparisons, horizon, run_scores, scores_of
 from rnnprog.exam_result import Arm, ExamResult, MetricSpec
 from rnnprog.jobs import Stop
 from rnnprog.judgements import Judged, judged_metric
 from rnnprog.judging import judge_steps
 from rnnprog.lm.embedded import EMBEDDED_MODEL
 from rnnprog.lm.meter import Listener
-from rnnprog.metrics import Metric, get_metric
+from rnnprog.metrics import Metric
 from rnnprog.rubric import Rubric
 from rnnprog.statistics import Rules
 from rnnprog.trace import Fields, Trace
@@ -37,8 +37,8 @@ def judge_exam(
 ) -> ExamResult:
     """Let a judge score a finished exam; all arms, control and floors are put before the same judge.
 
-    The walks stay as they are. Scores, figures and comparisons are those of the judge; the metric that decided
-    before stands beside as a figure under its own name where it can be had by name.
+    The walks stay as they are. Scores, figures and comparisons are those of the judge; what decided before,
+    such as a match by ICD code, stands beside as a figure under the name of its metric.
 
     Args:
         exam: what :func:`rnnprog.evaluate.examine` gave, or a result read back from its file.
@@ -80,10 +80,9 @@ def judge_exam(
         return _not_judged(exam, told, Stop("interrupted", "interrupted"))
     except LMUnavailableError as down:
         return _not_judged(exam, told, Stop("no model", str(down)))
-    metrics = [judged_metric(judged), *_before(exam)]
-    pooled = _own_data(exam)
-    arms = tuple(_scored(arm, metrics, pooled) for arm in exam.arms)
-    scores = {a.label: scores_of(a.runs, metrics[0], pooled) for a in arms if a.runs and a.role != "floor"}
+    metric, pooled = judged_metric(judged), _own_data(exam)
+    arms = tuple(_scored(arm, metric, exam.metric.name, pooled) for arm in exam.arms)
+    scores = {a.label: scores_of(a.runs, metric, pooled) for a in arms if a.runs and a.role != "floor"}
     control = exam.control
     refusals = _refusals(exam, judged)
     told |= {"refusals": dict(refusals), "steps": dict(judged.counts)}
@@ -91,7 +90,7 @@ def judge_exam(
     told["paid this time"] = {**judged.usage.model_dump(), "usd": judged.timing.cost}
     return exam.model_copy(
         update={
-            "metric": MetricSpec.of(metrics[0]),
+            "metric": MetricSpec.of(metric),
             "arms": arms,
             "comparisons": comparisons(scores, control.label, _rules(exam)) if control is not None else (),
             "config": {**exam.config, "judge": told},
@@ -111,9 +110,10 @@ def _not_judged(exam: ExamResult, told: Fields, stop: Stop) -> ExamResult:
     return exam.model_copy(update={"config": config, "note": f"{exam.note} {note}".strip()})
 
 
-def _scored(arm: Arm, metrics: list[Metric], pooled: bool) -> Arm:
-    runs = tuple(run.model_copy(update={"scores": run_scores(run, metrics[0])}) for run in arm.runs)
-    figures = {**arm.figures, **arm_figures(runs, metrics, pooled)}
+def _scored(arm: Arm, metric: Metric, before: str, pooled: bool) -> Arm:
+    runs = tuple(run.model_copy(update={"scores": run_scores(run, metric)}) for run in arm.runs)
+    former = {before: arm.figures["score"]} if "score" in arm.figures and before != metric.name else {}
+    figures = {**arm.figures, **former, **arm_figures(runs, [metric], pooled)}
     kept = {name: figure for name, figure in figures.items() if not _by_letters(name)}
     return arm.model_copy(update={"runs": runs, "figures": kept})
 
@@ -121,13 +121,6 @@ def _scored(arm: Arm, metrics: list[Metric], pooled: bool) -> Arm:
 def _by_letters(name: str) -> bool:
     """Tell the figures in which right means equal to the label, letter for letter; a page works them out anew."""
     return name in ("recovery", "after_wrong", "after_right") or name.endswith("per right answer")
-
-
-def _before(exam: ExamResult) -> list[Metric]:
-    try:
-        return [get_metric(exam.metric.name)]
-    except ValueError:  # a task's own metric, which has no name that can be read
-        return []
 
 
 def _own_data(exam: ExamResult) -> bool:
@@ -138,9 +131,9 @@ def _own_data(exam: ExamResult) -> bool:
 
 
 def _rules(exam: ExamResult) -> Rules:
-    alpha, delay = exam.config.get("alpha", 0.05), exam.config.get("delay", 0)
-    steps = delay if exam.config.get("delay_by", "steps") == "steps" else 0
-    return Rules(alpha=alpha, horizon=int(steps) + 1)  # type: ignore[arg-type]
+    alpha, delay, by = (exam.config.get(*of) for of in (("alpha", 0.05), ("delay", 0), ("delay_by", "steps")))
+    runs = exam.control.runs if exam.control is not None else ()
+    return Rules(alpha=alpha, horizon=horizon(delay, str(by), runs))  # type: ignore[arg-type]
 
 
 def _traces(arm: Arm) -> list[Trace]:

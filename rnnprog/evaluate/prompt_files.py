@@ -35,7 +35,7 @@ def _arm(index: int, arm: Arm, walked: Walked, folder: Path) -> Arm:
             if (key.arm, key.seed, key.warmup) == (arm.label, run.seed, False)
             for line in kept.lines
         ]
-        name = f"prompts/{index:02d}-{_NOT_NAME.sub('-', arm.label)}-seed{run.seed}.jsonl"
+        name = f"prompts/{index:02d}-{_NOT_NAME.sub('-', arm.label)[:80]}-seed{run.seed}.jsonl"
         if lines:
             put_file(folder / name, (line + "\n" for line in lines))
         runs.append(run.model_copy(update={"prompts": name if lines else None}))

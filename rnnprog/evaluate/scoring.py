@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from scipy import stats
 
 from rnnprog.exam_result import ArmRun
@@ -12,7 +13,7 @@ from rnnprog.metrics import Metric, cost, recovery, score_steps
 from rnnprog.metrics.score import Scores
 from rnnprog.statistics import Comparison, Estimate, Rules, compare, interval
 
-__all__ = ["arm_figures", "comparisons", "plain_figure", "run_scores", "scores_of"]
+__all__ = ["arm_figures", "comparisons", "horizon", "plain_figure", "run_scores", "scores_of"]
 
 
 _FEWER = 1_000  # resamples for the metrics that do not decide
@@ -29,6 +30,23 @@ def scores_of(runs: Sequence[ArmRun], metric: Metric, pooled: bool) -> list[Scor
     if pooled:
         return [score_steps([trace for run in runs for trace in run.result.traces], metric)]
     return [score_steps(run.result, metric) for run in runs]
+
+
+def horizon(delay: float, delay_by: str, runs: Iterable[ArmRun]) -> int:
+    """Return how many steps ahead was predicted: 1 where labels come at once, else what they usually wait, plus 1.
+
+    Args:
+        delay: of the labels.
+        delay_by: what it counts; where that is no steps, the walks are asked how many steps went by.
+        runs: walks of the exam.
+    """
+    if delay_by == "steps" or not delay:
+        return int(delay) + 1
+    waits = []
+    for trace in (trace for run in runs for trace in run.result.traces):
+        made = {record.id: record.t for record in trace.records}
+        waits += [r.t - made[update.of] for r in trace.records for update in r.updates if update.of in made]
+    return int(np.median(waits)) + 1 if waits else 1
 
 
 def comparisons(arms: Mapping[str, list[Scores]], control: str, rules: Rules) -> tuple[Comparison, ...]:

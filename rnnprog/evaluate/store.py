@@ -22,12 +22,13 @@ from pydantic import ValidationError
 from rnnprog.errors import ConfigurationError, TraceError
 from rnnprog.folder import put_file, tried_folder
 from rnnprog.trace import Fields, Timing, Trace
-from rnnprog.trace_io import read_traces, write_traces
+from rnnprog.trace_io import CUT_SHORT, read_traces, write_traces
 
 __all__ = ["Kept", "Store", "WalkKey"]
 
 STORE_FORMAT = 1
 _NOT_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_DEVICE = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)")  # what Windows takes for something else than a file
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Store:
         if path.is_file():
             try:
                 before = json.loads(path.read_text(encoding="utf-8"))
-                found, known = before["shared"], before["arms"]
+                found, known = dict(before["shared"]), dict(before["arms"])
             except (ValueError, KeyError, TypeError) as error:
                 raise ConfigurationError(f"{path} is damaged ({error}); give another folder") from error
             told = _differences(found, json.loads(json.dumps(shared)), "")
@@ -130,7 +131,12 @@ class Store:
         path = _with(base, ".jsonl")
         if not path.is_file():
             return None
-        (trace,) = read_traces(path)
+        try:
+            trace = read_traces(path)[0]
+        except TraceError as error:
+            raise TraceError(f"{error}; delete {path} to walk it anew") from error
+        if trace.error == CUT_SHORT:
+            raise TraceError(f"{path} is cut short; delete it to walk it anew")
         if trace.sequence != key.sequence:
             raise TraceError(
                 f"{path} holds sequence {trace.sequence!r}, not {key.sequence!r}; delete it to walk it anew"
@@ -152,7 +158,9 @@ class Store:
 
 def _name(text: str) -> str:
     slug = _NOT_NAME.sub("-", text)[:60].strip(".-")
-    return slug if slug == text else f"{slug}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    if slug and slug == text == text.lower() and not _DEVICE.match(text):  # capitals: some disks do not tell them apart
+        return slug
+    return f"{_DEVICE.sub('_', slug)}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def _with(base: Path, ending: str) -> Path:

@@ -10,7 +10,7 @@ from rnnprog.errors import LMUnavailableError
 from rnnprog.evaluate.entrants import Entrant
 from rnnprog.evaluate.frame import Frame
 from rnnprog.evaluate.protocol import after_warm_up
-from rnnprog.evaluate.scoring import arm_figures, comparisons, plain_figure, run_scores, scores_of
+from rnnprog.evaluate.scoring import arm_figures, comparisons, horizon, plain_figure, run_scores, scores_of
 from rnnprog.evaluate.store import Kept, WalkKey
 from rnnprog.evaluate.walking import Walked
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
@@ -44,8 +44,8 @@ def told_of(walked: Walked, frame: Frame) -> ExamResult:
         if entrant.role != "floor" and runs:
             scores[entrant.label] = scores_of(runs, metric, frame.seeds.data)
     alike = _alike(arms, config.control)
-    horizon = int(config.delay) + 1 if config.delay_by == "steps" else 1
-    found = comparisons(scores, config.control, Rules(alpha=config.alpha, horizon=horizon))
+    ahead = horizon(config.delay, config.delay_by, next((arm.runs for arm in arms if arm.label == config.control), ()))
+    found = comparisons(scores, config.control, Rules(alpha=config.alpha, horizon=ahead))
     return ExamResult(
         task=frame.data.name,
         metric=MetricSpec.of(metric),

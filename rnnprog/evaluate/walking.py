@@ -31,13 +31,11 @@ class Walked:
         done: finished walks, by key.
         broken: walks that ended before their sequence did, though nobody stopped them.
         stop: why the exam ended early; ``None`` if it did not.
-        resumed: walks that were there from an earlier run.
     """
 
     done: dict[WalkKey, Kept] = field(default_factory=dict)
     broken: dict[WalkKey, Kept] = field(default_factory=dict)
     stop: Stop | None = None
-    resumed: int = 0
 
 
 class Walker:
@@ -102,7 +100,6 @@ class Walker:
             kept = self.store.load(key) if self.store is not None and entrant.role != "floor" else None
             if kept is not None:
                 self.walked.done[key] = kept
-                self.walked.resumed += 1
                 self.watcher.skipped(entrant.label, len(kept.trace))
                 continue
             if before is not None and carry is None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import traceback
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from rnnprog.latent.conditioning import Conditioned, Encoded, branches
 from rnnprog.latent.errors import DeviceMemoryError, LatentError, TurnTooLongError
+from rnnprog.latent.loading import FAMILY, family_model, tokenizer_of, usable
+from rnnprog.latent.pieces import OneAtATime, halved, is_full
+from rnnprog.memory import well_formed
 
-Result = TypeVar("Result")
-_FAMILY = ("t5", "mt5", "umt5")
 _LONGEST = 512
 
 
@@ -35,20 +35,28 @@ class Backbone:
     """A frozen T5-family model with its tokenizer.
 
     Use ``Backbone.load`` for a checkpoint; the constructor takes parts that are already in memory. No parameter of it
-    ever gets a gradient, though gradients flow through it to an adapter.
+    ever gets a gradient, though gradients flow through it to an adapter. A deep copy of what holds it shares it.
+    Any number of threads may use it; they decode one at a time.
 
     Raises ``LatentError`` when the model is not of the T5 family.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None, batch: int = 64) -> None:
         kind = getattr(model.config, "model_type", "unknown")
-        if kind not in _FAMILY:
-            raise LatentError(f"model type {kind!r} is not an encoder-decoder of the T5 family ({', '.join(_FAMILY)})")
+        if kind not in FAMILY:
+            raise LatentError(f"model type {kind!r} is not an encoder-decoder of the T5 family ({', '.join(FAMILY)})")
+        for name, value in (("max_tokens", 1 if max_tokens is None else max_tokens), ("batch", batch)):
+            if value < 1:
+                raise LatentError(f"{name}={value}: must be at least 1")
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens or min(int(tokenizer.model_max_length), _LONGEST)
         self.batch = batch
         self._fingerprint: str | None = None
+        self._decoding = OneAtATime()
+
+    def __deepcopy__(self, _memo: object) -> Backbone:
+        return self
 
     @classmethod
     def load(cls, name: str | Path, *, device: str = "cpu", dtype: str = "float32", **options: Any) -> Backbone:
@@ -57,27 +65,28 @@ class Backbone:
         ``dtype`` is ``float32`` or ``bfloat16``; ``device`` is ``cpu``, ``cuda`` or ``cuda:0``. Raises ``LatentError``
         for any other, and when there is no such checkpoint.
         """
-        precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(dtype)
-        if precision is None:
-            raise LatentError(f"dtype={dtype!r}: choose float32 or bfloat16 (float16 overflows in T5)")
-        if device.partition(":")[0] not in ("cpu", "cuda"):
-            raise LatentError(f"device={device!r}: choose cpu, cuda or cuda:0")
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise LatentError(f"device={device!r} but this torch sees no CUDA device: use device='cpu'")
+        precision = usable(device, dtype)
         if device.startswith("cuda"):
             torch.set_float32_matmul_precision("high")  # TensorFloat-32 for the adapter's own float32 products
         try:
-            model = _family_model(str(name), precision)
-            tokenizer = AutoTokenizer.from_pretrained(str(name))
+            model = family_model(str(name), precision)
+            tokenizer = tokenizer_of(str(name))
         except LatentError:
             raise
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError, SafetensorError) as error:
             why = str(error).strip().splitlines()[0]
             raise LatentError(
                 f"{name}: no checkpoint that transformers loads ({why}): pass a folder with config, weights and "
                 "tokenizer, or a hub name that can be reached from here"
             ) from error
-        return cls(model.to(device), tokenizer, **options)
+        try:
+            return cls(model.to(device), tokenizer, **options)
+        except RuntimeError as error:
+            if not is_full(error):
+                raise
+            raise DeviceMemoryError(
+                f"{name} does not fit into the memory of {device}: use a smaller backbone, bfloat16 or the CPU"
+            ) from error
 
     @property
     def width(self) -> int:
@@ -114,7 +123,10 @@ class Backbone:
 
     def tokens(self, texts: Sequence[str], *, limit: int | None = None) -> tuple[Tensor, Tensor]:
         """Token ids and mask, padded to the longest; raises ``TurnTooLongError`` above ``max_tokens``."""
-        encoded = self.tokenizer(list(texts), padding=True, return_tensors="pt", verbose=False)
+        encoded = self.tokenizer(
+            [well_formed(text) for text in texts],
+            padding=True, padding_side="right", return_tensors="pt", verbose=False,
+        )  # fmt: skip
         ids, mask = encoded["input_ids"], encoded["attention_mask"].bool()
         bound = limit or self.max_tokens
         lengths = mask.sum(1)  # before the move: a CUDA device would have to be waited for
@@ -145,14 +157,14 @@ class Backbone:
             chosen = order[start : start + self.batch]
             try:
                 encoded = self.encode([texts[index] for index in chosen])
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
                 self.halve_batch(error)
                 continue
             yield chosen, encoded
             start += len(chosen)
 
-    def halve_batch(self, error: BaseException) -> None:
-        """Half the batch of texts, said aloud; ``DeviceMemoryError`` when it is one already."""
+    def halve_batch(self, error: RuntimeError) -> None:
+        """Half the batch of texts, said aloud; ``DeviceMemoryError`` when it is one already; other errors rise."""
         self.batch = halved(self.batch, error, "texts")
 
     def encode_embedded(self, rows: Tensor, rows_mask: Tensor, question: Encoded) -> Tensor:
@@ -165,24 +177,24 @@ class Backbone:
 
     def loss(self, conditioned: Conditioned, labels: Tensor) -> Tensor:
         """Mean cross-entropy of the answer tokens (labels -100 are ignored), decoder teacher-forced."""
-        return self._decode(conditioned, labels).loss
+        logits = self.logits(conditioned, labels).flatten(0, 1)
+        # In float32: a mean of bfloat16 has three digits, too few to tell two checks of a training apart.
+        return torch.nn.functional.cross_entropy(logits.float(), labels.flatten())
 
     def logits(self, conditioned: Conditioned, labels: Tensor) -> Tensor:
         """Decoder logits for teacher-forced answers, (batch, answer tokens, vocabulary)."""
-        return self._decode(conditioned, labels).logits
-
-    def _decode(self, conditioned: Conditioned, labels: Tensor) -> Any:
-        with branches(self.model, conditioned.branch):
-            return self.model(
+        with self._decoding, branches(self.model, conditioned.branch):
+            logits: Tensor = self.model(
                 encoder_outputs=BaseModelOutput(last_hidden_state=conditioned.latents.to(self.dtype)),
                 attention_mask=conditioned.mask.long(),
-                labels=labels,
+                decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels),
                 use_cache=False,  # one pass: keys kept for a next step would only be built and thrown away
-            )
+            ).logits
+        return logits
 
     def generate(self, conditioned: Conditioned, max_new_tokens: int = 32) -> list[str]:
         """Greedy answers, one for each row of the batch."""
-        with torch.no_grad(), branches(self.model, conditioned.branch):
+        with torch.no_grad(), self._decoding, branches(self.model, conditioned.branch):
             ids = self.model.generate(
                 encoder_outputs=BaseModelOutput(last_hidden_state=conditioned.latents.to(self.dtype)),
                 attention_mask=conditioned.mask.long(),
@@ -194,46 +206,9 @@ class Backbone:
 
     def labels(self, answers: Sequence[str]) -> Tensor:
         """Token ids of gold answers, padding replaced by -100."""
-        encoded = self.tokenizer(list(answers), padding=True, return_tensors="pt")
+        encoded = self.tokenizer(list(answers), padding=True, padding_side="right", return_tensors="pt")
         ids = encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, -100)
         return ids.to(self.device)
-
-
-def in_pieces(count: int, size: int, work: Callable[[slice], list[Result]], what: str) -> list[Result]:
-    """What ``work`` makes of items 0..count, ``size`` at a time; halved when the device runs out of memory.
-
-    >>> in_pieces(5, 2, lambda part: [str(part.start)] * len(range(*part.indices(5))), "items")
-    ['0', '0', '2', '2', '4']
-    """
-    results: list[Result] = []
-    while len(results) < count:
-        try:
-            results += work(slice(len(results), len(results) + size))
-        except torch.OutOfMemoryError as error:
-            size = halved(size, error, what)
-    return results
-
-
-def halved(batch: int, error: BaseException, what: str) -> int:
-    """Half a batch that did not fit into the device's memory, said in a warning; raises when it is one already."""
-    if batch <= 1:
-        raise DeviceMemoryError(
-            "the device has no memory left even for a batch of one: use a smaller backbone, bfloat16 or the CPU"
-        ) from error
-    warnings.warn(f"device out of memory: the batch is now {batch // 2} {what}", RuntimeWarning, stacklevel=3)
-    traceback.clear_frames(error.__traceback__)  # the frames that failed still hold their tensors
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return batch // 2
-
-
-def _family_model(name: str, dtype: torch.dtype) -> Any:
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM
-
-    config = AutoConfig.from_pretrained(name)
-    if config.model_type not in _FAMILY:
-        raise LatentError(f"{name}: model type {config.model_type!r} is not of the T5 family ({', '.join(_FAMILY)})")
-    return AutoModelForSeq2SeqLM.from_pretrained(name, dtype=dtype)
 
 
 def random_t5(vocabulary: int, *, seed: int = 0, width: int = 96, layers: int = 2, heads: int = 4) -> Any:

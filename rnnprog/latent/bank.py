@@ -53,10 +53,6 @@ class Bank:
         """The same bank with content zero but still counted as written: the published control."""
         return replace(self, rows=torch.zeros_like(self.rows))
 
-    def detached(self) -> Bank:
-        """The same values without their history of operations."""
-        return replace(self, rows=self.rows.detach())
-
     def to(self, device: torch.device | str) -> Bank:
         """The same bank on another device."""
         return Bank(*(part.to(device) for part in self.tensors()))

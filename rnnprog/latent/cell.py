@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,6 +13,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from rnnprog.cells.base import Answer, Cell, Experience, Learned
+from rnnprog.latent.backbone import Backbone
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.checkpoint import describe
 from rnnprog.latent.errors import BackboneMismatchError, LatentError
@@ -44,11 +47,24 @@ def plain_turn(experience: Experience) -> str:
     return f"{text} . {_named(target)}" if target else text
 
 
+@lru_cache(maxsize=2)
+def stored(adapter: Path | str, backbone: Path | str | None, device: str, dtype: str) -> LatentMemory:
+    """The memory of a trained adapter's file. Kept: an exam makes its cells several times over."""
+    if backbone is None:
+        raise LatentError(
+            f"the adapter {adapter} says not where its backbone is: add backbone=, a folder or a hub name"
+        )
+    return LatentMemory.trained(Backbone.load(backbone, device=device, dtype=dtype), adapter)
+
+
 class LatentCell(Cell):
     """Predicts from a bank of vectors and learns by writing one turn into it, without a gradient.
 
     Use it wherever a cell is wanted: ``RecurrentModule(LatentCell("said, question -> answer", memory))``. No language
     model of dspy is called. ``asking`` turns an observation into a question, ``telling`` an experience into a turn.
+    ``memory`` may be the file of a trained adapter, with ``backbone`` the folder or hub name of what it was trained on:
+
+        rnnprog compare FILE --cells reflective,latent --cell-option latent.memory=M --cell-option latent.backbone=T5
 
     Raises ``LatentError`` for a task with several outputs: the frozen decoder gives one text.
 
@@ -69,8 +85,11 @@ class LatentCell(Cell):
     def __init__(
         self,
         task: TaskLike,
-        memory: LatentMemory,
+        memory: LatentMemory | Path | str,
         *,
+        backbone: Path | str | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
         asking: Callable[[Fields], str] = plain_question,
         telling: Callable[[Experience], str] = plain_turn,
         max_new_tokens: int = 32,
@@ -78,7 +97,7 @@ class LatentCell(Cell):
         super().__init__(as_task(task))
         if len(self.task.outputs) != 1:
             raise LatentError(f"the task has outputs {self.task.outputs}: a latent cell answers with exactly one text")
-        self.memory = memory
+        self.memory = memory if isinstance(memory, LatentMemory) else stored(memory, backbone, device, dtype)
         self.asking, self.telling, self.max_new_tokens = asking, telling, max_new_tokens
 
     def initial(self) -> Bank:
@@ -115,8 +134,8 @@ class LatentCell(Cell):
             raise BackboneMismatchError(
                 f"this bank was written by another model ({stored.get('backbone')}), not {mine}"
             )
-        device = self.memory.model.backbone.device
-        return Bank(*(_unpacked(stored[name], _KINDS[name]) for name in _PARTS)).to(device).checked()
+        bank = Bank(*(_unpacked(stored[name], _KINDS[name]) for name in _PARTS))
+        return cast(Bank, self.memory.model.settled(bank))
 
     def describe(self) -> Fields:
         """Return method, capacity and fingerprints."""

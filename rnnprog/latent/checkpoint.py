@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from rnnprog.folder import unwritable
 from rnnprog.latent.errors import BackboneMismatchError, LatentError
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.spec import MethodSpec, ReadSpec, WriteSpec
@@ -30,12 +32,21 @@ class Snapshot:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write one safetensors file so that a crash leaves the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(path.suffix + ".part")
+    """Write one safetensors file so that a crash leaves the old file or the new one, never half of one.
+
+    Raises ``StorageError`` when the place cannot be written or the disk is full.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(plain, str(temporary), metadata={"schema": SCHEMA, "about": json.dumps(dict(metadata))})
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(plain, str(temporary), metadata={"schema": SCHEMA, "about": json.dumps(dict(metadata))})
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise unwritable(error if isinstance(error, OSError) else OSError(str(error)), path) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -52,7 +63,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
     if head.get("schema") != SCHEMA:
         raise LatentError(f"{path} has schema {head.get('schema')!r}, this version reads {SCHEMA!r}")
-    return tensors, json.loads(head["about"])
+    try:
+        return tensors, json.loads(head["about"])
+    except (KeyError, ValueError) as error:
+        raise LatentError(f"{path} does not say what it holds: its metadata were tampered with") from error
 
 
 def describe(model: LatentModel) -> dict[str, Any]:
@@ -99,22 +113,22 @@ def load_adapter(path: Path, model: LatentModel) -> None:
     model.adopt({name: tensor for name, tensor in tensors.items() if "/" not in name})
 
 
-def save_snapshot(path: Path, snapshot: Snapshot, model: LatentModel, config: Any) -> None:
-    """Store adapter and training state in one file."""
+def save_snapshot(path: Path, snapshot: Snapshot, model: LatentModel, settings: Mapping[str, Any]) -> None:
+    """Store adapter and training state in one file, with the settings and the data that it belongs to."""
     tensors: dict[str, Tensor] = dict(model.state_dict())
     tensors |= {f"best/{name}": weight for name, weight in snapshot.best_weights.items()}
     for name, moments in snapshot.moments.items():
         tensors |= {f"moment/{name}/{key}": value for key, value in moments.items()}
-    about = {**describe(model), "write": None, "config": asdict(config), "numbers": dict(snapshot.numbers)}
+    about = {**describe(model), "write": None, "config": dict(settings), "numbers": dict(snapshot.numbers)}
     write_tensors(path, tensors, about)
 
 
-def load_snapshot(path: Path, model: LatentModel, config: Any) -> Snapshot:
-    """Load adapter and training state; raises ``LatentError`` when the run was configured differently."""
+def load_snapshot(path: Path, model: LatentModel, settings: Mapping[str, Any]) -> Snapshot:
+    """Load adapter and training state; raises ``LatentError`` when the run had other settings or data."""
     tensors, about = read_tensors(path)
     refuse_foreign(about, model, path, keys=("width", "backbone", "spec"))
-    if about["config"] != asdict(config):
-        changed = [key for key, value in asdict(config).items() if about["config"].get(key) != value]
+    changed = [key for key, value in settings.items() if about["config"].get(key) != value]
+    if changed:
         raise LatentError(f"{path} was trained with other settings ({', '.join(changed)}): use them, or another folder")
     model.adopt({name: tensor for name, tensor in tensors.items() if "/" not in name})
     device = model.backbone.device

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rnnprog.errors import RnnprogError
 from rnnprog.latent.errors import LatentError, MissingExtraError
 
 app = typer.Typer(no_args_is_help=True, help="Trained memory in the latent space of a frozen encoder-decoder.")
@@ -25,7 +26,7 @@ def _say(line: str) -> None:
 
 
 @app.command()
-def demo(out: Folder = Path("runs/latent"), seed: int = 0, threads: Threads = 0) -> None:
+def demo(out: Folder = Path("runs/latent"), seed: int = 0, device: Device = "cpu", threads: Threads = 0) -> None:
     """Train a tiny backbone and show what recalls and what does not, in a few minutes."""
     with _explained():
         from rnnprog.latent.demo import EDGES, DemoPlan
@@ -33,7 +34,7 @@ def demo(out: Folder = Path("runs/latent"), seed: int = 0, threads: Threads = 0)
         from rnnprog.latent.screen import show
 
         _threads(threads)
-        show(run(out, DemoPlan(seed=seed), _say), EDGES)
+        show(run(out, DemoPlan(seed=seed, device=device), _say), EDGES)
 
 
 @app.command()
@@ -45,6 +46,7 @@ def table(
     methods: Annotated[str, typer.Option(help="some of M.1 to M.6")] = "M.1,M.2,M.3,M.4,M.5,M.6",
     minutes: Annotated[float, typer.Option(help="start no further cell after this time; 0: no limit")] = 0.0,
     docs: Annotated[Path | None, typer.Option(help="a document whose marked tables are written anew")] = None,
+    device: Device = "cpu",
     threads: Threads = 0,
 ) -> None:
     """Methods at two capacities, own bank against another conversation's and a zeroed one, over several seeds.
@@ -56,7 +58,7 @@ def table(
 
         _threads(threads)
         plan = TablePlan(steps, tuple(range(seeds)), tuple(forms.split(",")), methods=tuple(methods.split(",")))
-        job = tiny_job(out, plan, _say)
+        job = tiny_job(out, plan, _say, device=device)
         typer.echo(publish(job, run_table(job, _say, minutes=minutes), docs))
 
 
@@ -80,8 +82,9 @@ def train(
         values = dict(_pair(item) for item in settings or [])
         dtype = values.pop("dtype", "float32")
         config = _config(values)
+        chosen = workbench.chosen_method(method, form, rows)
         bench = workbench.bench(backbone, data, workbench.Place(out, device, dtype), _say)
-        path = workbench.train_adapter(bench, workbench.chosen_method(method, form, rows), config, out, _say)
+        path = workbench.train_adapter(bench, chosen, config, out, _say)
         typer.echo(f"adapter: {path}")
 
 
@@ -148,7 +151,7 @@ class _explained:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, ModuleNotFoundError):
             error = MissingExtraError.because(error)
-        if isinstance(error, LatentError | MissingExtraError):
+        if isinstance(error, RnnprogError | MissingExtraError):
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
 

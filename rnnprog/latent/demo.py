@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rnnprog.folder import tried_folder
 from rnnprog.latent.checkpoint import save_adapter
 from rnnprog.latent.examination import Examination
 from rnnprog.latent.laboratory import Laboratory, Sizes
@@ -49,6 +50,7 @@ class DemoPlan:
     sizes: Sizes = field(default_factory=Sizes)
     entries: tuple[Entry, ...] = field(default_factory=entries)
     seed: int = 0
+    device: str = "cpu"
 
 
 def demo(folder: Path, plan: DemoPlan | None = None, progress: Progress = lambda line: None) -> list[Examination]:
@@ -62,7 +64,8 @@ def demo(folder: Path, plan: DemoPlan | None = None, progress: Progress = lambda
         progress(f"[{time.perf_counter() - started:5.0f} s] {line}")
 
     say(f"backbone: {chosen.recipe.steps} steps on made-up conversations, from scratch (or from {folder})")
-    backbone = cached(chosen.world, chosen.recipe, folder, say)
+    tried_folder(folder)
+    backbone = cached(chosen.world, chosen.recipe, folder, say, device=chosen.device)
     say("encoding every turn once, asking the frozen model without memory")
     laboratory = Laboratory.synthetic(backbone, chosen.world, chosen.sizes)
     say(", ".join(f"{name} {100 * values.mean():.1f}" for name, values in laboratory.references.items()))

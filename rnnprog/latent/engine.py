@@ -32,7 +32,8 @@ class AsyncLatentEngine:
 class LatentEngine:
     """Answers from one user's memory: ``dspy.LM("latent/memory", engine=LatentEngine(memory), cache=False)``.
 
-    With its cache on, ``dspy`` goes on giving the answers of an older bank.
+    With its cache on, ``dspy`` goes on giving the answers of an older bank. A program is saved without this model (its
+    memory is no JSON): set it to None before saving, set it again after loading, and save the banks by ``memory.save``.
 
     Use it to let a latent memory stand where a program expects a language model. The last user message is the question;
     if the chat or the JSON adapter wrote it, the field ``field`` is taken (the last input field if there is none of
@@ -68,13 +69,16 @@ class LatentEngine:
     def question_in(self, text: str) -> str:
         """The question itself, out of an adapter's layout if there is one.
 
+        Raises ``EmptyConversationError`` when there is none.
+
         >>> LatentEngine.question_in(LatentEngine.__new__(LatentEngine), "plain question")
         'plain question'
         """
-        fields = {match["name"]: match["text"].strip() for match in _SECTION.finditer(text) if match["text"].strip()}
-        if not fields:
-            return text.strip()
-        return fields.get(self.field) or list(fields.values())[-1]
+        fields = {match["name"]: match["text"].strip() for match in _SECTION.finditer(text)}
+        asked = fields.get(self.field, [*fields.values()][-1]) if fields else text.strip()
+        if not asked:
+            raise EmptyConversationError(f"the request leaves {self.field!r} empty: ask a question")
+        return asked
 
     def close(self) -> None:
         """Nothing to release."""

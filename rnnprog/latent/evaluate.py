@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnprog.latent.backbone import Backbone, Prompts, in_pieces
+from rnnprog.latent.backbone import Backbone, Prompts
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.conditioning import Conditioned, Encoded
 from rnnprog.latent.conversations import Conversation, spoken
 from rnnprog.latent.errors import LatentError
-from rnnprog.latent.examination import Examination
+from rnnprog.latent.examination import ADVERSARIAL, Examination
 from rnnprog.latent.model import LatentModel
+from rnnprog.latent.pieces import in_pieces
 from rnnprog.latent.scores import Floats, token_f1
 from rnnprog.latent.talks import (
     EncodedQuestions,
@@ -23,7 +24,6 @@ from rnnprog.latent.talks import (
     encode_questions,
     encode_talks,
     final_banks,
-    write_talks,
 )
 
 Progress = Callable[[str], None]
@@ -191,7 +191,7 @@ def examine(
 
 
 def knowledge_curve(model: LatentModel, paper: ExamPaper, options: ExamOptions) -> list[float]:
-    """K_s: mean F1, after sessions 1..s, over the questions whose evidence lies entirely in them.
+    """K_s: mean F1, after sessions 1..s, over the answerable questions whose evidence lies entirely in them.
 
     The last entry minus the first is Delta K. Source: arXiv 2603.16413, section 5.
     """
@@ -200,7 +200,9 @@ def knowledge_curve(model: LatentModel, paper: ExamPaper, options: ExamOptions) 
     for number in numbers:
         upto = [sum(turn.session <= number for turn in talk.turns) for talk in paper.conversations]
         known = [
-            all(place < heard for place in question.evidence) and bool(question.evidence)
+            all(place < heard for place in question.evidence)
+            and bool(question.evidence)
+            and question.category != ADVERSARIAL
             for talk, heard in zip(paper.conversations, upto, strict=True)
             for question in talk.questions
         ]
@@ -212,8 +214,7 @@ def _knowledge(model: LatentModel, paper: ExamPaper, upto: Tensor, known: np.nda
     if not known.any():
         return float("nan")
     device = paper.talks.counts.device
-    with torch.no_grad():
-        banks = write_talks(model, paper.talks, torch.arange(len(upto), device=device), upto=upto.to(device))
+    banks = final_banks(model, paper.talks, upto=upto.to(device))
     index = torch.from_numpy(np.flatnonzero(known)).to(device)
     gold = [answer for answer, is_known in zip(paper.gold, known, strict=True) if is_known]
     answers = answers_with(model, paper, banks, options, index)

@@ -38,12 +38,6 @@ class Curve:
         """The published mean: unweighted over fitted buckets."""
         return float(np.nanmean(self.rate_fitted))
 
-    @property
-    def rate_weighted(self) -> float:
-        """The same, weighted by the number of questions."""
-        known = [place for place, count in enumerate(self.counts) if count]
-        return float(np.average([self.rate_fitted[k] for k in known], weights=[self.counts[k] for k in known]))
-
 
 @dataclass(frozen=True)
 class Examination:

@@ -8,7 +8,7 @@ from torch import Tensor
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.errors import LatentError
 from rnnprog.latent.spec import WriteSpec
-from rnnprog.latent.writing import WriteRule
+from rnnprog.latent.writing import WriteRule, exactly
 
 
 class Hebbian(WriteRule):
@@ -27,7 +27,7 @@ class Hebbian(WriteRule):
             self.draw_start()
         else:
             # The unclamped sum must be a function of the turns alone, or the cached products would miss the start.
-            self.register_buffer("initial", torch.zeros(spec.rows, spec.rows))
+            self.start_empty()
 
     @property
     def row_width(self) -> int:
@@ -48,14 +48,16 @@ class Hebbian(WriteRule):
     def outer_step(self, outer: Tensor, latents: Tensor, mask: Tensor) -> Tensor:
         """S = decay S + Z^T Z / n for users who speak; (users, width, width), no parameter involved."""
         present = mask.bool()
-        values = latents.to(outer.dtype) * present.unsqueeze(-1)
-        fresh = values.transpose(1, 2) @ values / present.sum(1).clamp(min=1)[:, None, None]
-        return torch.where(present.any(1)[:, None, None], self.spec.decay * outer + fresh, outer)
+        with exactly(outer.device):
+            values = latents.to(outer.dtype) * present.unsqueeze(-1)
+            fresh = values.transpose(1, 2) @ values / present.sum(1).clamp(min=1)[:, None, None]
+            return torch.where(present.any(1)[:, None, None], self.spec.decay * outer + fresh, outer)
 
     def from_outer(self, outer: Tensor, turns: Tensor) -> Bank:
         """The bank that writing the same turns would give: W_K^T S W_V, with gradients to both projections."""
         if self.spec.clamp:
             raise LatentError("cached outer products need clamp=False: the clamp makes each write depend on the last")
-        rows = self.key.weight @ outer @ self.value.weight.T
+        with exactly(outer.device):
+            rows = self.key.weight @ outer.to(self.key.weight.dtype) @ self.value.weight.T
         filled = (turns > 0)[:, None].expand(-1, self.spec.rows)
         return Bank(rows, filled, turns, turns)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from rnnprog.latent.backbone import Backbone, Prompts, in_pieces
+from rnnprog.latent.backbone import Backbone, Prompts
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.checkpoint import (
     describe,
@@ -21,8 +21,10 @@ from rnnprog.latent.checkpoint import (
 from rnnprog.latent.conversations import Said, texts_said
 from rnnprog.latent.errors import BankError, CapacityError, EmptyConversationError, LatentError
 from rnnprog.latent.model import LatentModel
+from rnnprog.latent.pieces import OneAtATime, in_pieces
 from rnnprog.latent.spec import Form, MethodSpec, method
 from rnnprog.latent.talks import PackedTexts, pack
+from rnnprog.memory import well_formed
 
 DEFAULT = "user"
 _PARTS = ("rows", "filled", "turns", "tokens")
@@ -32,8 +34,8 @@ class LatentMemory:
     """A bounded memory of vectors for each user of a frozen model.
 
     Use it to keep conversations without keeping their text. Every write replaces the banks only when all of it
-    succeeded: an error never loses or half-writes a bank. ``long_turns`` says what happens to a turn longer than the
-    encoder takes: ``"error"`` or ``"split"`` (written as several turns).
+    succeeded: an error never loses or half-writes a bank, and threads may share it. ``long_turns`` says what happens to
+    a turn longer than the encoder takes: ``"error"`` or ``"split"`` (written as several turns).
 
     >>> from rnnprog.latent.synthetic import World
     >>> from rnnprog.latent.tiny import untrained
@@ -55,6 +57,7 @@ class LatentMemory:
         self.long_turns = long_turns
         # A bank for each user: a write costs the same however many users there are.
         self._banks: dict[str, Bank] = {}
+        self._writing = OneAtATime()
 
     @classmethod
     def around(
@@ -129,7 +132,9 @@ class LatentMemory:
             part = users[piece]
             return self._fold(self._together(part), [texts[user] for user in part]).checked().apart()
 
-        self._banks.update(zip(users, in_pieces(len(users), len(users), work, "users"), strict=True))
+        # From the old banks to the new ones in one go, or another thread's turn of the same user would be lost.
+        with self._writing:
+            self._banks.update(zip(users, in_pieces(len(users), len(users), work, "users"), strict=True))
 
     def answer(self, question: str, *, user: str = DEFAULT, max_new_tokens: int = 32) -> str:
         """The greedy answer of the frozen model with this user's memory; questions are not written."""
@@ -137,9 +142,14 @@ class LatentMemory:
 
     def answer_all(self, asked: Sequence[tuple[str, str]], *, max_new_tokens: int = 32) -> list[str]:
         """Answers to (user, question) pairs, batched; a device out of memory halves the batch and says so."""
-        questions = [question for _, question in asked]
-        _checked_questions(questions)
-        return self.answers_from(self._together([user for user, _ in asked]), questions, max_new_tokens=max_new_tokens)
+        _checked_questions([question for _, question in asked])
+
+        def work(piece: slice) -> list[str]:
+            bank = self._together([user for user, _ in asked[piece]])
+            return self.answers_from(bank, [question for _, question in asked[piece]], max_new_tokens=max_new_tokens)
+
+        # A piece at a time: side by side, the banks of all could be more than the device holds.
+        return in_pieces(len(asked), self.model.backbone.batch, work, "questions")
 
     def answers_from(self, bank: Bank, questions: Sequence[str], *, max_new_tokens: int = 32) -> list[str]:
         """Answers read from an explicit bank, one memory in it for each question; users of this object play no part.
@@ -159,7 +169,7 @@ class LatentMemory:
                 encoded = backbone.encode(texts[part])
                 chosen = bank.select(list(range(len(texts)))[part])
                 answers += self.model.generate(chosen, encoded, max_new_tokens)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
                 backbone.halve_batch(error)
         return answers
 
@@ -169,19 +179,21 @@ class LatentMemory:
 
     def reset(self, user: str | None = None) -> None:
         """Forget everything of one user, or of all."""
-        if user is None:
-            self._banks = {}
-        elif user not in self._banks:
-            raise LatentError(f"no user {user!r} to reset: known are {', '.join(self._banks) or 'none'}")
-        else:
-            self._banks[user] = self.model.empty(1)
+        with self._writing:  # a write that is under way would bring back what is forgotten here
+            if user is None:
+                self._banks = {}
+            elif user not in self._banks:
+                raise LatentError(f"no user {user!r} to reset: known are {', '.join(self._banks) or 'none'}")
+            else:
+                self._banks[user] = self.model.empty(1)
 
     def save(self, path: Path | str) -> None:
         """Store all banks in one safetensors file, with schema, method and fingerprints."""
-        if not self._banks:
+        banks = dict(self._banks)  # as they are now: another thread may write meanwhile
+        if not banks:
             raise EmptyConversationError("no bank to save: write at least one turn first")
-        parts = dict(zip(_PARTS, Bank.joined(list(self._banks.values())).tensors(), strict=True))
-        write_tensors(Path(path), parts, {**describe(self.model), "users": list(self._banks)})
+        parts = dict(zip(_PARTS, Bank.joined(list(banks.values())).tensors(), strict=True))
+        write_tensors(Path(path), parts, {**describe(self.model), "users": list(banks)})
 
     def load(self, path: Path | str) -> None:
         """Replace all banks by stored ones; refuses those of another backbone, method or write side.
@@ -193,12 +205,12 @@ class LatentMemory:
         refuse_foreign(about, self.model, Path(path), keys=("width", "backbone", "write"))
         if set(parts) != set(_PARTS):
             raise BankError(f"{path} holds {sorted(parts)}, a bank has {sorted(_PARTS)}")
-        bank = Bank(*(parts[name] for name in _PARTS)).to(self.model.backbone.device).checked()
-        if len(about["users"]) != bank.users:
-            raise BankError(
-                f"{path} names {len(about['users'])} users and holds {bank.users} banks: it was tampered with"
-            )
-        self._banks = dict(zip(about["users"], bank.apart(), strict=True))
+        bank = self.model.settled(Bank(*(parts[name] for name in _PARTS)))
+        users = dict.fromkeys(about.get("users", ()))
+        if len(users) != bank.users:
+            raise BankError(f"{path} names {len(users)} users and holds {bank.users} banks: it was tampered with")
+        with self._writing:
+            self._banks = dict(zip(users, bank.apart(), strict=True))
 
     def _texts(self, user: str, turns: Said | Sequence[Said]) -> list[str]:
         lines = texts_said(user, turns, self.prompts.turn)
@@ -206,13 +218,12 @@ class LatentMemory:
 
     def _split(self, text: str) -> list[str]:
         tokenizer, limit = self.model.backbone.tokenizer, self.model.backbone.max_tokens
-        if len(tokenizer(text)["input_ids"]) <= limit:
+        if len(text) < 2 or len(tokenizer(well_formed(text), verbose=False)["input_ids"]) <= limit:
             return [text]
-        words = text.split()
-        if len(words) < 2:
-            return [text]
-        half = len(words) // 2
-        return [*self._split(" ".join(words[:half])), *self._split(" ".join(words[half:]))]
+        # Between words; a text without spaces, as many languages write it, between characters.
+        parts, gap = (text.split(), " ") if len(text.split()) > 1 else (list(text), "")
+        half = len(parts) // 2
+        return [*self._split(gap.join(parts[:half])), *self._split(gap.join(parts[half:]))]
 
     def _fold(self, bank: Bank, texts: Sequence[Sequence[str]]) -> Bank:
         """Encode in waves that bound the latents held at once, then write step by step."""

@@ -70,6 +70,23 @@ class LatentModel(nn.Module):
             return Bank(rows, rows.new_zeros(users, 0, dtype=torch.bool), nothing, nothing.clone())
         return self.write_rule.empty(users)
 
+    def settled(self, stored: Bank) -> Bank:
+        """A bank from a file on this model's device and in its precision.
+
+        Raises ``BankError`` when its parts are not those of a bank of this method, or not finite.
+        """
+        fresh = self.empty(1)
+        for name, part, mine in zip(
+            ("rows", "filled", "turns", "tokens"), stored.tensors(), fresh.tensors(), strict=True
+        ):
+            if part.shape[1:] != mine.shape[1:] or part.shape[:1] != stored.rows.shape[:1]:
+                raise BankError(
+                    f"{name} of the stored bank are {tuple(part.shape)}, {self.spec.name} here has {tuple(mine.shape)} "
+                    "for each user: it was tampered with, or another method wrote it"
+                )
+        pairs = zip(stored.tensors(), fresh.tensors(), strict=True)
+        return Bank(*(part.to(mine.device, mine.dtype) for part, mine in pairs)).checked()
+
     def write(self, bank: Bank, latents: Tensor, mask: Tensor) -> Bank:
         """One turn of each user: ``latents`` (users, tokens, width), ``mask`` (users, tokens)."""
         if self.spec.stateless:

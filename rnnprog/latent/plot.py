@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnprog.latent.examination import Examination
 
-_COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8a5fbf", "#c77d0a", "#4d4d4d")
+_COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8a5fbf", "#c77d0a", "#4d4d4d", "#12a5b0", "#a0522d")
 
 
 def forgetting(exams: Sequence[Examination], edges: Sequence[int], *, title: str = "") -> Any:

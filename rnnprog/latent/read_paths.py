@@ -58,7 +58,7 @@ class ParallelAttention(ReadPath):
         self.key = self.projection(row_width, self.width)
         self.value = self.projection(row_width, self.width)
         self.output = self.projection(self.width, self.width)
-        self.scale = nn.Parameter(torch.zeros(self.layers))
+        self.scale = nn.Parameter(torch.zeros(self.layers, device="cpu", dtype=torch.float32))
 
     def condition(self, backbone: Backbone, question: Encoded, rows: Tensor, mask: Tensor) -> Conditioned:
         """s' = s + frozen attention + scale_l attention over the bank."""
@@ -86,7 +86,7 @@ class GatedBranch(ReadPath):
         self.key = self.projection(row_width, self.width)
         self.value = self.projection(row_width, self.width)
         self.gate = self.projection(2 * self.width, self.width, "default")
-        self.bias = nn.Parameter(torch.full((self.width,), -2.0))
+        self.bias = nn.Parameter(torch.full((self.width,), -2.0, device="cpu", dtype=torch.float32))
 
     def condition(self, backbone: Backbone, question: Encoded, rows: Tensor, mask: Tensor) -> Conditioned:
         """s' = s + frozen attention + sigmoid(W_g [s ; c] + b) c."""

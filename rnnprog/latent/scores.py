@@ -112,10 +112,6 @@ class Estimate:
     low: float
     high: float
 
-    def percent(self) -> str:
-        """Mean and standard error in percent."""
-        return f"{100 * self.mean:.1f} ± {100 * self.error:.1f}"
-
 
 def clustered(values: Floats, clusters: Sequence[Any], *, draws: int = 1000, seed: int = 0) -> Estimate:
     """Mean over questions with a bootstrap that draws whole conversations (questions of one are not independent).

@@ -34,6 +34,10 @@ def show(exams: Sequence[Examination], edges: Sequence[int], console: Console | 
         tax, net = 100 * part.tax.mean, 100 * part.net_benefit.mean
         published = f"published rate {100 * part.curve(edges).rate_mean:.1f}, tax {tax:+.1f}, net benefit {net:+.1f}"
         out.print(f"{exam.method}, {exam.capacity} rows: {verdict(part)}; {published}")
+        apart = exam.adversarial
+        if apart.owners:
+            own, other = (100 * apart.mean(name).mean for name in ("memory", "shuffled"))
+            out.print(f"  {len(apart.owners)} questions without an answer, apart: own {own:.1f}, other's {other:.1f}")
 
 
 def _forgetting(exams: Sequence[Examination], edges: Sequence[int]) -> Table:

@@ -10,6 +10,7 @@ from torch import Tensor
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.hebbian import Hebbian
 from rnnprog.latent.model import LatentModel
+from rnnprog.latent.pieces import in_pieces
 from rnnprog.latent.talks import EncodedTalks, final_banks, outer_products
 
 _CHUNK = 256
@@ -40,7 +41,11 @@ class CachedProducts:
     def __init__(self, model: LatentModel, talks: EncodedTalks) -> None:
         self.rule: Hebbian = model.write_rule
         everyone = torch.arange(len(talks.counts), device=talks.counts.device)
-        self.outer = torch.cat([outer_products(self.rule, talks, part) for part in everyone.split(_CHUNK)])
+
+        def work(piece: slice) -> list[Tensor]:
+            return list(outer_products(self.rule, talks, everyone[piece]).unbind())
+
+        self.outer = torch.stack(in_pieces(len(everyone), _CHUNK, work, "conversations"))
         self.turns = talks.counts
 
     def banks(self, owners: Tensor) -> Bank:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from rnnprog.latent.errors import CapacityError, LatentError
 
@@ -14,6 +14,11 @@ Form = Literal["paper", "proxy", "repaired"]
 
 METHODS = ("M.0", "M.1", "M.2", "M.3", "M.4", "M.5", "M.6")
 _CAPACITY = {1: {"rows": 64, "hebbian": 256}, 10: {"rows": 640, "hebbian": 810}}
+
+
+def _known(what: str, name: str, names: Any) -> None:
+    if name not in get_args(names):
+        raise LatentError(f"no {what} {name!r}: choose among {', '.join(get_args(names))}")
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,13 @@ class WriteSpec:
     sharpness: float = 20.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rows, int) or self.rows < 1:
+        if not isinstance(self.rows, int) or isinstance(self.rows, bool) or self.rows < 1:
             raise CapacityError(f"rows={self.rows}: a bank needs a whole number of rows, at least one")
+        _known("write rule", self.rule, WriteName)
         if not 0.0 < self.decay <= 1.0:
             raise LatentError(f"decay={self.decay} is outside (0, 1]: 1.0 forgets nothing, 0.95 is the paper's value")
+        if self.rule == "slots" and self.top_k < 1:
+            raise CapacityError(f"top_k={self.top_k}: a turn is written into at least one slot")
         if self.rule == "slots" and self.top_k > self.rows:
             raise CapacityError(
                 f"top_k={self.top_k} slots cannot be written in a bank of {self.rows}: raise rows or lower top_k"
@@ -62,6 +70,10 @@ class ReadSpec:
     initial: Initial = "zeros"
     masked: bool = True
     normalised: bool = False
+
+    def __post_init__(self) -> None:
+        _known("read path", self.path, ReadName)
+        _known("start", self.initial, Initial)
 
 
 @dataclass(frozen=True)

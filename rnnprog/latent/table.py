@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnprog.folder import tried_folder
 from rnnprog.latent.demo import EDGES
 from rnnprog.latent.errors import LatentError
 from rnnprog.latent.evaluate import ExamOptions
@@ -146,10 +147,11 @@ class TableJob:
         return [(cell, Examination.load(self.path(cell))) for cell in cells(self.plan) if self.path(cell).exists()]
 
 
-def tiny_job(out: Path, plan: TablePlan, progress: Progress = lambda line: None) -> TableJob:
+def tiny_job(out: Path, plan: TablePlan, progress: Progress = lambda line: None, *, device: str = "cpu") -> TableJob:
     """The table on the tiny backbone and the made-up world; trains the backbone at first use."""
     world, sizes, options = World(), Sizes(), ExamOptions(max_new_tokens=6)
-    backbone = cached(world, TinyRecipe(), out, progress)
+    tried_folder(out)
+    backbone = cached(world, TinyRecipe(), out, progress, device=device)
     facts = {
         "backbone": backbone.fingerprint,
         "world": json.dumps(asdict(world)),

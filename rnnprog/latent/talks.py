@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rnnprog.latent.backbone import Backbone, Prompts, in_pieces
+from rnnprog.latent.backbone import Backbone, Prompts
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.conditioning import Encoded, as_mask
 from rnnprog.latent.conversations import Conversation, spoken
 from rnnprog.latent.errors import EmptyConversationError
 from rnnprog.latent.hebbian import Hebbian
 from rnnprog.latent.model import LatentModel
+from rnnprog.latent.pieces import in_pieces
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def write_talks(model: LatentModel, talks: EncodedTalks, chosen: Tensor, *, upto
     return bank
 
 
-def final_banks(model: LatentModel, talks: EncodedTalks) -> Bank:
-    """The bank of every conversation after its last turn, without gradients.
+def final_banks(model: LatentModel, talks: EncodedTalks, *, upto: Tensor | None = None) -> Bank:
+    """The bank of every conversation after its last turn, or after ``upto`` turns each, without gradients.
 
     What does not fit into the device's memory is halved, with a warning; raises ``BankError`` for one not finite.
     """
@@ -106,7 +107,8 @@ def final_banks(model: LatentModel, talks: EncodedTalks) -> Bank:
 
     def work(piece: slice) -> list[Bank]:
         with torch.no_grad():
-            return write_talks(model, talks, everyone[piece]).apart()
+            heard = None if upto is None else upto[piece]
+            return write_talks(model, talks, everyone[piece], upto=heard).apart()
 
     return Bank.joined(in_pieces(len(everyone), 256, work, "conversations")).checked()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +18,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 from transformers.modeling_outputs import BaseModelOutput
 
+from rnnprog.folder import tried_folder
 from rnnprog.latent.backbone import Backbone, Prompts, random_t5
 from rnnprog.latent.conversations import Conversation, spoken
+from rnnprog.latent.loading import usable
 from rnnprog.latent.synthetic import UNKNOWN, World
 
 Progress = Callable[[str], None]
@@ -83,16 +87,32 @@ def pretrain(
 
 
 def cached(
-    world: World, recipe: TinyRecipe, folder: Path, progress: Progress = lambda line: None, *, device: str = "cpu"
+    world: World,
+    recipe: TinyRecipe,
+    folder: Path,
+    progress: Progress = lambda line: None,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
 ) -> Backbone:
-    """The trained tiny backbone from ``folder``, trained and stored there at first use."""
+    """The trained tiny backbone from ``folder``, trained and stored there at first use.
+
+    Raises ``LatentError`` for a device or precision that is not there, ``StorageError`` for a folder that cannot be
+    written, both before anything is trained.
+    """
+    usable(device, dtype)
     key = hashlib.sha256(repr((sorted(asdict(world).items()), sorted(asdict(recipe).items()))).encode()).hexdigest()
     place = folder / f"tiny-{key[:12]}"
-    if not (place / "config.json").exists():
+    if not (place / "model.safetensors").exists():
+        tried_folder(folder)
         backbone = pretrain(world, recipe, progress, device=device)
-        backbone.tokenizer.save_pretrained(place)
-        backbone.model.save_pretrained(place)
-    return Backbone.load(place, device=device)
+        # In one move: a kill in between must not leave half a checkpoint that every later call would fall over.
+        partial = place.with_name(f"{place.name}.{os.getpid()}.part")
+        backbone.tokenizer.save_pretrained(partial)
+        backbone.model.save_pretrained(partial)
+        shutil.rmtree(place, ignore_errors=True)
+        partial.rename(place)
+    return Backbone.load(place, device=device, dtype=dtype)
 
 
 @dataclass(frozen=True)

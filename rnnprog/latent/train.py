@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rnnprog.latent.backbone import halved, in_pieces
 from rnnprog.latent.checkpoint import Snapshot, load_snapshot, save_snapshot
 from rnnprog.latent.errors import LatentError
 from rnnprog.latent.model import LatentModel
+from rnnprog.latent.pieces import halved, in_pieces
 from rnnprog.latent.sources import BankSource, bank_source
 from rnnprog.latent.talks import EncodedQuestions, EncodedTalks
 
@@ -47,8 +48,14 @@ class TrainConfig:
         for name in ("steps", "batch", "accumulation", "check_every"):
             if getattr(self, name) < 1:
                 raise LatentError(f"{name}={getattr(self, name)}: must be at least 1")
-        if self.rate <= 0:
-            raise LatentError(f"rate={self.rate}: the learning rate must be positive")
+        for name in ("patience", "window"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise LatentError(f"{name}={getattr(self, name)}: must be at least 1, or None")
+        for name in ("rate", "clip"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise LatentError(f"{name}={getattr(self, name)}: must be positive")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise LatentError(f"weight_decay={self.weight_decay}: must not be negative")
 
     @classmethod
     def paper(cls, steps: int = 840, seed: int = 42) -> TrainConfig:
@@ -69,6 +76,14 @@ class Exercise:
 
     talks: EncodedTalks
     questions: EncodedQuestions
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name of the questions, their answers and the lengths of the turns, the same on every device."""
+        digest = hashlib.sha256()
+        for part in (self.questions.owner, self.questions.ids, self.questions.labels, self.talks.texts.lengths):
+            digest.update(part.cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ def train(
     started = time.perf_counter()
     run = _Run(model, training, validation, config)
     if folder is not None and (folder / "checkpoint.safetensors").exists():
-        run.restore(load_snapshot(folder / "checkpoint.safetensors", model, config))
+        run.restore(load_snapshot(folder / "checkpoint.safetensors", model, run.settings))
         progress(f"resumed at step {run.step}")
     while run.step < config.steps and not run.exhausted:
         run.advance()
@@ -115,7 +130,7 @@ def train(
             run.check()
             progress(f"{model.spec.name} {run.step}/{config.steps}  loss {run.loss:.3f}  best {run.best:.3f}")
             if folder is not None:
-                save_snapshot(folder / "checkpoint.safetensors", run.snapshot(), model, config)
+                save_snapshot(folder / "checkpoint.safetensors", run.snapshot(), model, run.settings)
     if validation is not None and run.best_weights:
         model.load_state_dict(run.best_weights, strict=False)
     seconds = time.perf_counter() - started
@@ -135,6 +150,7 @@ class _Run:
             list(self.weights.values()), lr=config.rate, weight_decay=config.weight_decay
         )
         self.questions = training.questions
+        self.settings = {**asdict(config), "data": training.fingerprint}
         self.source: BankSource = bank_source(model, training.talks, window=config.window)
         self.validation = validation
         self.validation_source = None if validation is None else bank_source(model, validation.talks)
@@ -171,17 +187,22 @@ class _Run:
         index = torch.cat([self.indices(first + micro) for micro in range(self.config.accumulation)])
         tokens = (self.questions.labels[index] >= 0).sum(1)
         while True:
-            total = torch.zeros((), device=index.device)
             try:
-                for part, sizes in zip(index.split(self.piece), tokens.split(self.piece), strict=True):
-                    # The loss of a piece is a mean over its own tokens; weighted so, pieces add up to the whole batch.
-                    loss = self.batch_loss(self.questions, self.source, part) * (sizes.sum() / tokens.sum())
-                    loss.backward()
-                    total += loss.detach()
-                return float(total)  # the only wait for the device in a step
-            except torch.OutOfMemoryError as error:
+                pieces = zip(index.split(self.piece), tokens.split(self.piece), strict=True)
+                losses = [self.piece_gradients(part, sizes.sum() / tokens.sum()) for part, sizes in pieces]
+                return float(torch.stack(losses).sum())  # the only wait for the device in a step
+            except RuntimeError as error:
                 self.optimizer.zero_grad(set_to_none=True)
                 self.piece = halved(self.piece, error, "questions a piece")
+
+    def piece_gradients(self, index: Tensor, share: Tensor) -> Tensor:
+        """Add the gradients of one piece, whose loss is a mean over its own tokens: ``share`` of those of the batch.
+
+        A frame of its own: where the device is full, its graph is let go with it.
+        """
+        loss = self.batch_loss(self.questions, self.source, index) * share
+        loss.backward()
+        return loss.detach()
 
     def batch_loss(self, questions: EncodedQuestions, source: BankSource, index: Tensor) -> Tensor:
         """Answer loss of these questions from their final banks."""

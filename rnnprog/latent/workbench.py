@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnprog.folder import tried_folder
 from rnnprog.latent.backbone import Backbone
 from rnnprog.latent.checkpoint import load_adapter, read_tensors, save_adapter, spec_from
 from rnnprog.latent.demo import EDGES
@@ -45,14 +46,18 @@ def bench(backbone: str, data: str, place: Place, progress: Progress = lambda li
     """A bench from two names: ``tiny`` or a checkpoint, ``synthetic`` or a LoCoMo copy.
 
     LoCoMo is split as published: the last three conversations are the test; of the others the last validates.
+
+    Raises ``StorageError`` when nothing can be written into the folder, before anything is computed.
     """
+    tried_folder(place.folder)
+    talks = None if data == "synthetic" else published_split(read_locomo(data).conversations)
     if backbone == "tiny":
-        model = cached(World(), TinyRecipe(), place.folder, progress, device=place.device)
+        model = cached(World(), TinyRecipe(), place.folder, progress, device=place.device, dtype=place.dtype)
     else:
         model = Backbone.load(backbone, device=place.device, dtype=place.dtype)
-    if data == "synthetic":
+    if talks is None:
         return Bench(Laboratory.synthetic(model, World()), EDGES)
-    training, test = published_split(read_locomo(data).conversations)
+    training, test = talks
     split = (training[:-1], training[-1:], test)
     return Bench(Laboratory.of(model, split, ExamOptions(batch=16)), PAPER_EDGES)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.errors import CapacityError, LatentError
 from rnnprog.latent.hebbian import Hebbian
+from rnnprog.latent.projections import drawn
 from rnnprog.latent.spec import WriteSpec
 from rnnprog.latent.writing import WriteRule
 
@@ -73,11 +74,11 @@ class AddressedSlots(WriteRule):
 
     def __init__(self, spec: WriteSpec, width: int, seed: int) -> None:
         super().__init__(spec, width, seed)
-        keys = torch.empty(spec.rows, width).normal_(generator=self.generator)
+        keys = drawn(spec.rows, width, deviation=1.0, generator=self.generator)
         self.register_buffer("keys", torch.nn.functional.normalize(keys, dim=-1))
         self.query = self.projection(width, width, "identity")
         self.value = self.projection(width, width, "identity")
-        self.register_buffer("initial", torch.zeros(spec.rows, width))
+        self.start_empty()
 
     def turn(self, bank: Bank, latents: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """P[s] = (1 - w_s) P[s] + w_s mean of the values sent to s, w_s = their total weight, at most 1."""
@@ -99,7 +100,7 @@ class TokenRing(WriteRule):
         super().__init__(spec, width, seed)
         if spec.trained:
             raise LatentError("the token ring has no write parameters: drop trained=True")
-        self.register_buffer("initial", torch.zeros(spec.rows, width))
+        self.start_empty()
 
     def turn(self, bank: Bank, latents: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Real tokens go to the rows after the last one written, around the end."""

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import cast
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.errors import BankError
-from rnnprog.latent.projections import frozen, projection
+from rnnprog.latent.projections import drawn, frozen, projection
 from rnnprog.latent.spec import Initial, WriteSpec
+
+
+def exactly(device: torch.device) -> AbstractContextManager[Any]:
+    """Without autocast, if the caller has one on: a memory must not be rounded anew, or change type, at each turn."""
+    if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
+        return cast(AbstractContextManager[Any], torch.autocast(device.type, enabled=False))
+    return nullcontext()
 
 
 class WriteRule(nn.Module):
@@ -31,11 +39,6 @@ class WriteRule(nn.Module):
         """Numbers per row of the bank."""
         return self.width
 
-    @property
-    def reads_zero_rows(self) -> bool:
-        """Whether the start of the bank is content (drawn) and not emptiness."""
-        return True
-
     def projection(self, inputs: int, outputs: int, initial: Initial = "default") -> nn.Linear:
         """A map of this rule: trained only if the rule is."""
         layer = projection(inputs, outputs, initial, self.generator)
@@ -47,8 +50,11 @@ class WriteRule(nn.Module):
 
     def draw_start(self) -> None:
         """Draw the start N(0, 0.02^2) once; every reset returns to it, so that equal seeds give equal banks."""
-        content = torch.empty(self.spec.rows, self.row_width).normal_(0.0, 0.02, generator=self.generator)
-        self.register_buffer("initial", content)
+        self.register_buffer("initial", drawn(self.spec.rows, self.row_width, deviation=0.02, generator=self.generator))
+
+    def start_empty(self) -> None:
+        """Start from zeros, which are written over or added to."""
+        self.register_buffer("initial", torch.zeros(self.spec.rows, self.row_width, device="cpu", dtype=torch.float32))
 
     def empty(self, users: int) -> Bank:
         """A bank for ``users`` users who have said nothing yet."""
@@ -75,7 +81,7 @@ class WriteRule(nn.Module):
         ``latents`` (users, tokens, width) are encoder outputs and ``mask`` (users, tokens) is true on real tokens.
         """
         self.check(bank, latents)
-        with torch.set_grad_enabled(self.spec.trained and torch.is_grad_enabled()):
+        with exactly(bank.rows.device), torch.set_grad_enabled(self.spec.trained and torch.is_grad_enabled()):
             present = mask.bool()
             speaks = present.any(1)
             values = latents.to(bank.rows.dtype) * present.unsqueeze(-1)

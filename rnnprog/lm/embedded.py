@@ -16,15 +16,17 @@ freely. Use it to see the machinery at work and to test programs, never to compa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage, response_to_events
+from dspy.lm15 import Message, Request, Response, Usage
 
+from rnnprog.lm.awaited import Awaited
 from rnnprog.lm.lengths import text_tokens
 from rnnprog.lm.phases import answer
+from rnnprog.lm.pieces import in_pieces
 from rnnprog.lm.prompts import read_prompt, render_answer, system_text
 
 __all__ = ["EMBEDDED_MODEL", "AsyncEmbeddedEngine", "EmbeddedEngine", "embedded_lm"]
@@ -53,7 +55,7 @@ class EmbeddedEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer one request as a stream of events."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -68,20 +70,11 @@ class EmbeddedEngine:
         return cls()
 
 
-class AsyncEmbeddedEngine:
+class AsyncEmbeddedEngine(Awaited[EmbeddedEngine]):
     """The same engine, awaited."""
 
-    async def complete(self, request: Request) -> Response:
-        """Answer one request."""
-        return EmbeddedEngine().complete(request)
-
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
-        """Answer one request as a stream of events."""
-        for event in EmbeddedEngine().stream(request):
-            yield event
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
+    def __init__(self) -> None:
+        super().__init__(EmbeddedEngine())
 
     def dump_state(self) -> dict[str, Any]:
         """Return the state for a saved program: there is none."""

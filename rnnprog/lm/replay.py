@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import dspy
-from dspy.lm15 import Request, Response, response_to_events
+from dspy.lm15 import Request, Response
 
+from rnnprog.lm.awaited import Awaited
 from rnnprog.lm.faults import ReplayError
+from rnnprog.lm.pieces import in_pieces
 from rnnprog.lm.tape import Header, Tape, read_tape
 
 __all__ = [
@@ -53,7 +55,7 @@ class RecordingEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events, once the whole answer is there."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close: every line is written through."""
@@ -78,7 +80,7 @@ class AsyncRecordingEngine:
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """Answer as a stream of events, once the whole answer is there."""
-        for event in response_to_events(await self.complete(request)):
+        for event in in_pieces(await self.complete(request)):
             yield event
 
     async def aclose(self) -> None:
@@ -107,7 +109,7 @@ class ReplayEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -125,27 +127,12 @@ class ReplayEngine:
         return self
 
 
-class AsyncReplayEngine:
+class AsyncReplayEngine(Awaited[ReplayEngine]):
     """The same, awaited."""
-
-    def __init__(self, engine: ReplayEngine) -> None:
-        self._engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        """Answer as recorded."""
-        return self._engine.complete(request)
-
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
-        """Answer as a stream of events."""
-        for event in self._engine.stream(request):
-            yield event
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
 
     def dump_state(self) -> dict[str, Any]:
         """Return where the recording is."""
-        return self._engine.dump_state()
+        return self.engine.dump_state()
 
     @classmethod
     def load_state(cls, state: dict[str, Any]) -> AsyncReplayEngine:

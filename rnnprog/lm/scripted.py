@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Union
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage, response_to_events
+from dspy.lm15 import Message, Request, Response, Usage
 
+from rnnprog.lm.awaited import Awaited
 from rnnprog.lm.faults import ScriptError
+from rnnprog.lm.pieces import in_pieces
 from rnnprog.lm.prompts import Prompt, phase_of, read_prompt, render_answer, system_text
 
 __all__ = ["AsyncScriptedEngine", "Line", "Script", "ScriptedEngine", "scripted_lm"]
@@ -54,7 +56,7 @@ class ScriptedEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events."""
-        yield from response_to_events(self.complete(request))
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -94,23 +96,8 @@ class ScriptedEngine:
         return self  # a copied program goes on in the same script
 
 
-class AsyncScriptedEngine:
+class AsyncScriptedEngine(Awaited[ScriptedEngine]):
     """The same script, awaited."""
-
-    def __init__(self, engine: ScriptedEngine) -> None:
-        self._engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        """Answer with the next line of the script."""
-        return self._engine.complete(request)
-
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
-        """Answer as a stream of events."""
-        for event in self._engine.stream(request):
-            yield event
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
 
 
 def scripted_lm(script: Script, **kwargs: Any) -> dspy.LM:

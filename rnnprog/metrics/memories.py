@@ -43,7 +43,8 @@ Item = tuple[str, str]
 def memory_curve(trace: Trace, lag: int = 10) -> list[MemoryPoint]:
     """Return the state of the memory after each step of a trace.
 
-    Items are compared by section and wording. A carry that is not a memory has a length only.
+    Items are compared by section and wording; those of a playbook are its bullets, whatever their counts. Any other
+    carry has a length only.
 
     Args:
         trace: one walk; updates whose carry was not recorded make the figures NaN until the next recorded one.
@@ -99,6 +100,8 @@ def memory_of(carry: JsonValue) -> Memory | None:
 
 def _items(carry: JsonValue) -> frozenset[Item] | None:
     memory = memory_of(carry)
+    if memory is None and isinstance(carry, dict) and isinstance(bullets := carry.get("bullets"), list):
+        return frozenset((str(b.get("section")), str(b.get("text"))) for b in bullets if isinstance(b, dict))
     return None if memory is None else frozenset(memory.items)
 
 

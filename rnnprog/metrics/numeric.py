@@ -18,7 +18,9 @@ Score = Callable[[JsonValue, float], "float | None"]
 
 def mse(field: str) -> Metric:
     """Mean squared error of a number, in squared units of the target."""
-    return _loss(f"mse[{field}]", field, "squared error", _of_number(lambda answer, truth: (answer - truth) ** 2))
+    return _loss(
+        f"mse[{field}]", field, "squared error", _of_number(lambda answer, truth: (answer - truth) * (answer - truth))
+    )
 
 
 def mae(field: str) -> Metric:
@@ -118,9 +120,12 @@ def crps_of_quantiles(quantiles: Mapping[float, float], truth: float) -> float:
 
 def finite(value: JsonValue) -> float | None:
     """Return a JSON value as a number; ``None`` if it is not a finite one."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond all floats
+        return None
 
 
 def _of_number(score: Callable[[float, float], float]) -> Score:
@@ -139,7 +144,8 @@ def _loss(name: str, field: str, unit: str, score: Score) -> Metric:
                 f"{name}: the target {case.known(field)!r} of step {case.t} in {case.sequence!r} is not a finite "
                 "number; use accuracy or macro_f1 for labels"
             )
-        return score(case.answered(field), truth)
+        lost = score(case.answered(field), truth)
+        return lost if lost is not None and math.isfinite(lost) else None  # 1e200 squared: no usable answer
 
     return Metric(
         name=name,

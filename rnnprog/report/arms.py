@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,8 @@ from rnnprog.statistics.runs import Where
 from rnnprog.trace import Trace
 
 __all__ = ["ArmRow", "arm_rows"]
+
+_LAG = 10  # steps, over which drift is measured
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class ArmRow:
         verdicts: how often the guard decided what.
         dropped: items that the budget removed.
         retention: mean share of a memory's items that a rewrite keeps word for word; ``None`` if never recorded.
+        drift: mean share of the items of ten steps earlier that are gone; ``None`` if never recorded.
     """
 
     label: str
@@ -71,6 +74,7 @@ class ArmRow:
     dropped: int
     verdicts: dict[str, int] = field(default_factory=dict)
     retention: float | None = None
+    drift: float | None = None
 
     @property
     def tokens(self) -> float:
@@ -97,6 +101,7 @@ def _row(exam: ExamResult, arm: Arm, walks: list[Walk], columns: Columns) -> Arm
     length = length[length >= 0]
     updates = [u for walk in walks for u in walk.trace.updates]
     costs = [t.cost for run in arm.runs for t in run.result.timings.values() if t.cost is not None]
+    retention, drift = _kept_and_gone(walks)
     return ArmRow(
         label=arm.label,
         role=arm.role,
@@ -119,7 +124,8 @@ def _row(exam: ExamResult, arm: Arm, walks: list[Walk], columns: Columns) -> Arm
         updates=int((flags & FLAGS["changed"] > 0).sum()),
         dropped=sum(len(u.dropped) for u in updates),
         verdicts=dict(Counter(v.decision for u in updates for v in u.verdicts)),
-        retention=_retention(walks),
+        retention=retention,
+        drift=drift,
     )
 
 
@@ -157,19 +163,25 @@ def _mean_of_runs(runs: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return means
 
 
-def _retention(walks: list[Walk]) -> float | None:
-    """Mean over the updates that changed the memory of the share of items that survived word for word."""
+def _kept_and_gone(walks: list[Walk]) -> tuple[float | None, float | None]:
+    """Mean share of items that survive a change word for word, and of those of ten steps ago that are gone."""
     kept: list[float] = []
+    gone: list[float] = []
     for walk in walks:
         items = carry_items(walk.trace.initial)
-        for update in walk.trace.updates:
-            if update.digest == update.parent:
-                continue
-            newer = carry_items(update.carry)
-            if items and newer is not None:
-                kept.append(len(items & newer) / len(items))
-            items = newer
-    return sum(kept) / len(kept) if kept else None
+        past: deque[frozenset[tuple[str, str]] | None] = deque(maxlen=_LAG + 1)
+        for record in walk.trace.records:
+            for update in record.updates:
+                if update.digest == update.parent:
+                    continue
+                newer = carry_items(update.carry)
+                if items and newer is not None:
+                    kept.append(len(items & newer) / len(items))
+                items = newer
+            past.append(items)
+            if len(past) > _LAG and past[0] and items is not None:
+                gone.append(1 - len(past[0] & items) / len(past[0]))
+    return sum(kept) / len(kept) if kept else None, sum(gone) / len(gone) if gone else None
 
 
 def _last(exam: ExamResult, walks: list[Walk], columns: Columns) -> Estimate:

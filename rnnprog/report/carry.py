@@ -16,8 +16,9 @@ ITEM = "-"
 def carry_lines(carry: JsonValue) -> list[str]:
     """Return the lines of a carry, each after one character that says what it is: ``#`` heading, ``-`` entry.
 
-    A memory gives its sections and items; a list gives its entries; an object gives a heading for each key that
-    holds a list or object; a text gives its lines; anything else gives one line.
+    A memory gives its sections and items; a playbook its bullets as they stand in the prompt; a list gives its entries;
+    an object gives a heading for each key that holds a list or object; a text gives its lines; anything else gives one
+    line.
 
     Example:
         >>> carry_lines({"sections": [{"key": "r", "title": "Rules", "items": ["Rain follows rain."]}]})
@@ -46,13 +47,15 @@ def carry_lines(carry: JsonValue) -> list[str]:
 
 
 def carry_items(carry: JsonValue) -> frozenset[tuple[str, str]] | None:
-    """Return the entries of a memory as (section key, text); ``None`` if the carry is none.
+    """Return the entries of a memory or a playbook as (section key, text); ``None`` if the carry is neither.
 
     The dumped memory is read as it stands, without validating it again: a page reads a hundred thousand of them.
     """
     sections = _sections(carry)
     if sections is None and isinstance(carry, dict):
         sections = _sections(carry.get("memory"))
+    if sections is None and isinstance(carry, dict) and isinstance(bullets := carry.get("bullets"), list):
+        return frozenset((str(b.get("section")), str(b.get("text"))) for b in bullets if isinstance(b, dict))
     return None if sections is None else frozenset((s.get("key", ""), item) for s in sections for item in s["items"])
 
 
@@ -76,4 +79,6 @@ def _text_line(line: str) -> str:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, dict) and {"id", "text", "helpful", "harmful"} <= value.keys():
+        return f"[{value['id']}] helpful={value['helpful']} harmful={value['harmful']} :: {value['text']}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

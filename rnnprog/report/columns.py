@@ -32,6 +32,7 @@ UNKNOWN = -1
 """Memory length of a step that recorded none."""
 
 _SHORT = 80
+_MOST = 3e38  # of a score, as far as its column reaches
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _fill(columns: Columns, walk: Walk, scores: list[StepScore], texts: dict[str
             length = length if update.tokens is None else update.tokens
         usage = [u for ledger in (record.usage, *(update.usage for update in record.updates)) for u in ledger.values()]
         columns.flags[i] = _flags(record, score, record.id in walk.prompts)
-        columns.score[i] = np.nan if score.score is None else score.score
+        columns.score[i] = np.nan if score.score is None else min(max(score.score, -_MOST), _MOST)
         columns.length[i] = length
         columns.calls[i] = sum(u.calls for u in usage)
         columns.prompt_tokens[i] = sum(u.prompt_tokens for u in usage)

@@ -77,6 +77,8 @@ def _curves(axes: Axes, exam: ExamResult, rows: list[ArmRow], curves: list[Curve
         ]
         if band:
             x, low, high = zip(*band, strict=True)
+            if scale == 100:  # of a share there is nothing below none and above all
+                low, high = tuple(max(v, 0.0) for v in low), tuple(min(v, 1.0) for v in high)
             axes.fill_between(
                 x, [scale * v for v in low], [scale * v for v in high], color=look["color"], alpha=0.12, linewidth=0
             )

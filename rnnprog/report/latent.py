@@ -11,8 +11,9 @@ from typing import Any
 
 from rnnprog.errors import TraceError
 from rnnprog.report import numbers
+from rnnprog.report.dress import to_html
 from rnnprog.report.plots import bars_of_error
-from rnnprog.report.tables import Table, to_html
+from rnnprog.report.tables import Table
 
 __all__ = ["KIND", "PLACES", "find_latent", "latent_section", "read_latent"]
 

@@ -18,6 +18,7 @@ from rnnprog.report import blocks, numbers, tables, verdict
 from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.columns import FLAGS, Columns
 from rnnprog.report.curves import learning_curves, length_curves
+from rnnprog.report.dress import to_html
 from rnnprog.report.prompts import Prompts
 
 __all__ = ["SCRIPTS", "bare_page", "head_of", "render"]
@@ -117,6 +118,7 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
     recovery = tables.recovery_table(exam, rows)
     memory = tables.memory_table(rows)
     bill = tables.cost_table(exam)
+    further = tables.further_table(exam)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
         "title": html.escape(exam.task),
@@ -125,12 +127,14 @@ def _slots(exam: ExamResult, rows: list[ArmRow], columns: Columns, script: str) 
         "facts": html.escape(_facts(exam, columns)),
         "headline": html.escape(verdict.headline(exam, rows)),
         "statements": items,
-        "results": tables.to_html(tables.result_table(exam, rows)),
-        "recovery": tables.to_html(recovery),
+        "results": to_html(tables.result_table(exam, rows)),
+        "further": to_html(further),
+        "further_hidden": "" if further.rows else " hidden",
+        "recovery": to_html(recovery),
         "recovery_hidden": "" if recovery.rows else " hidden",
-        "bill": tables.to_html(bill),
+        "bill": to_html(bill),
         "bill_hidden": "" if bill.rows else " hidden",
-        "memory": tables.to_html(memory),
+        "memory": to_html(memory),
         "memory_hidden": "" if memory.rows else " hidden",
         "settings": _definitions(exam),
     }

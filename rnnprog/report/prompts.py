@@ -28,7 +28,7 @@ def read_prompts(path: str | Path) -> Prompts:
         raise TraceError(f"no file of prompts at {str(path)!r}")
     prompts: Prompts = {}
     # Not str.splitlines, which would also break at U+2028 and its like inside a prompt.
-    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    lines = path.read_bytes().rstrip(b"\n").split(b"\n")
     for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue

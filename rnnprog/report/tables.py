@@ -1,12 +1,11 @@
-"""Tables as data, and their three dresses: HTML for the page, Markdown for an issue, LaTeX for a paper."""
+"""The tables of a report, as data."""
 
 from __future__ import annotations
 
-import html
-import re
 from dataclasses import dataclass
 
-from rnnprog.exam_result import Arm, ExamResult
+from rnnprog.errors import ConfigurationError
+from rnnprog.exam_result import Arm, ExamResult, MetricSpec
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow
 from rnnprog.statistics.correction import CORRECTIONS
@@ -14,33 +13,15 @@ from rnnprog.statistics.correction import CORRECTIONS
 __all__ = [
     "Table",
     "cost_table",
+    "further_table",
     "memory_table",
     "recovery_table",
     "result_table",
-    "to_html",
-    "to_latex",
-    "to_markdown",
 ]
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "–": "--",
-    "°": r"\textdegree{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
-_LATEX_SPECIAL = re.compile("|".join(re.escape(char) for char in _LATEX))
-_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
-_MARKDOWN_SPECIAL = re.compile(r"([\\|`*_<>\[\]])")
+
+_OWN = {"score", "last", "recovery", "after_wrong", "after_right"}  # figures that other tables show, as these do:
+_BILLED = (" per step", " per right answer", " of the warm-up")
 
 
 @dataclass(frozen=True)
@@ -97,7 +78,33 @@ def result_table(exam: ExamResult, rows: list[ArmRow]) -> Table:
         note += "; p is corrected for all comparisons." if len(exam.comparisons) > 1 else "."
     if not exam.metric.binary and any(row.failed for row in rows):
         note += " A step without an answer is charged what the metric says, by default the worst score of its run."
+    if not recovery_table(exam, rows).rows:
+        told = (arm.figures["recovery"].method for arm in exam.arms if "recovery" in arm.figures)
+        note += "".join(f" Recovery from errors is not given: {why}." for why in list(dict.fromkeys(told))[:1])
     return Table("Results", tuple(columns), tuple(cells), tuple(row.role for row in rows), note)
+
+
+def further_table(exam: ExamResult) -> Table:
+    """Return the metrics that did not decide, with their intervals, for every arm and floor that has them."""
+    found = dict.fromkeys(name for arm in exam.arms for name in arm.figures)
+    names = [name for name in found if name not in _OWN and not name.endswith(_BILLED)]
+    metrics = {name: _described(name) for name in names}
+    shown = [arm for arm in exam.arms if any(name in arm.figures for name in names)]
+    cells = tuple(
+        (arm.label, *(numbers.figure(arm.figures[n], m) if n in arm.figures else "–" for n, m in metrics.items()))
+        for arm in shown
+    )
+    lower = [name for name, metric in metrics.items() if not metric.higher_is_better]
+    note = "Nothing was tested by these metrics." + (f" Lower is better: {', '.join(lower)}." if lower else "")
+    columns = ("arm", *(f"{name} [95 %]" for name in names))
+    return Table("Further metrics", columns, cells, tuple(arm.role for arm in shown), note)
+
+
+def _described(name: str) -> MetricSpec:
+    try:
+        return MetricSpec.of(name)
+    except ConfigurationError:  # a task's own metric: how it is written is not known from its name
+        return MetricSpec(name=name, binary=False)
 
 
 def cost_table(exam: ExamResult) -> Table:
@@ -162,7 +169,7 @@ def memory_table(rows: list[ArmRow]) -> Table:
             f"{row.updates:,}",
             *(f"{row.verdicts.get(decision, 0):,}" for decision in ("repaired", "kept_old")),
             f"{row.dropped:,}",
-            "–" if row.retention is None else f"{100 * row.retention:.1f} %",
+            *("–" if share is None else f"{100 * share:.1f} %" for share in (row.retention, row.drift)),
         )
         for row in shown
     )
@@ -175,66 +182,9 @@ def memory_table(rows: list[ArmRow]) -> Table:
         "old one kept",
         "items dropped",
         "retention",
+        "drift",
     )
     note = "Versions: steps after which the memory differed. Repaired and old one kept: decisions of the guard."
-    note += " Retention: share of items that a rewrite keeps word for word."
+    note += " Retention: share of items that a rewrite keeps word for word. Drift: share of those of ten steps earlier"
+    note += " that are gone."
     return Table("Memory", columns, cells, tuple(row.role for row in shown), note)
-
-
-def to_html(table: Table) -> str:
-    """Return the table as HTML; every cell is escaped.
-
-    Example:
-        >>> "<script>" in to_html(Table("t", ("a",), (("<script>",),), ("arm",)))
-        False
-    """
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.columns)
-    body = []
-    for row, kind in zip(table.rows, table.kinds, strict=True):
-        name, *cells = (html.escape(cell) for cell in row)
-        body.append(f'<tr class="{kind}"><th scope="row">{name}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
-    note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ""
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(table.title, quote=True)}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{note}"
-    )
-
-
-def to_markdown(table: Table) -> str:
-    r"""Return the table in Markdown.
-
-    Example:
-        >>> print(to_markdown(Table("t", ("arm", "n"), (("a|b", "1"),), ("arm",))))
-        | arm | n |
-        |:--|--:|
-        | a\|b | 1 |
-    """
-    lines = [_md_row(table.columns), "|:--" + "|--:" * (len(table.columns) - 1) + "|"]
-    lines += [_md_row(row) for row in table.rows]
-    return "\n".join(lines) + (f"\n\n{table.note}" if table.note else "")
-
-
-def to_latex(table: Table) -> str:
-    r"""Return the table in LaTeX, for the package booktabs.
-
-    Example:
-        >>> print(to_latex(Table("t", ("arm", "n"), (("a_b", "5 %"),), ("arm",))).splitlines()[4])
-        a\_b & 5 \% \\
-    """
-    lines = [r"\begin{tabular}{l" + "r" * (len(table.columns) - 1) + "}", r"\toprule"]
-    lines += [_tex_row(table.columns), r"\midrule"]
-    for before, kind, row in zip(("", *table.kinds), table.kinds, table.rows, strict=False):
-        lines += [r"\midrule"] if kind == "floor" != before and before else []
-        lines.append(_tex_row(row))
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    note = [f"% Note: {' '.join(table.note.split())}"] if table.note else []
-    return "\n".join([*lines, *note])
-
-
-def _md_row(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(_MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(cell.split())) for cell in cells) + " |"
-
-
-def _tex_row(cells: tuple[str, ...]) -> str:
-    plain = (_LATEX_SPECIAL.sub(lambda m: _LATEX[m[0]], cell) for cell in cells)
-    return " & ".join(_MINUS.sub("$-$", cell) for cell in plain) + r" \\"

@@ -51,7 +51,14 @@ def _verdict(exam: ExamResult, rows: list[ArmRow]) -> str:
         return _compared(exam, rows)
     ranked = [row for row in rows if row.role != "floor" and row.score.value is not None]
     if not ranked:
-        return "Nothing was scored: no step has both a prediction and a known outcome."
+        lacking = "no step has both a prediction and a known outcome"
+        if exam.config.get("judge"):
+            lacking = "the judge gave no verdict"
+        elif exam.metric.name in ("judged", "alignment"):
+            lacking = (
+                f"{exam.metric.name!r} is what a judge says, and none was asked; name one, walks that are kept stay"
+            )
+        return f"Nothing was scored: {lacking}."
     best = (max if exam.metric.higher_is_better else min)(ranked, key=lambda row: row.score.value or 0.0)
     said = f"{best.label}: {exam.metric.name} {numbers.figure(best.score, exam.metric)} over {best.steps:,} steps"
     return said + ("." if len(ranked) == 1 else f", the best of {len(ranked)} arms; nothing was tested.")

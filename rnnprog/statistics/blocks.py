@@ -87,21 +87,18 @@ def stationary_indices(n: int, mean_block: float, resamples: int, rng: np.random
     return np.asarray((np.take_along_axis(fresh, began, axis=1) + position - began) % n)
 
 
-def resampled_means(
-    runs: Sequence[ArrayLike], resamples: int, rng: np.random.Generator, mean_block: float | None = None
-) -> Floats:
-    """Return the mean over all steps of each resample; every run is resampled within itself.
+def resampled_means(runs: Sequence[ArrayLike], resamples: int, rng: np.random.Generator) -> Floats:
+    """Return the mean over all steps of each resample; every run is resampled within itself, by its own block length.
 
     Args:
         runs: one series a sequence, in order of time.
         resamples: number of resamples.
         rng: source of randomness.
-        mean_block: mean block length in steps; by :func:`block_length` for each run if left out.
     """
     total, count = np.zeros(resamples), 0
     for run in runs:
         x = np.asarray(run, dtype=float)
-        block = block_length(x) if mean_block is None else mean_block
+        block = block_length(x)
         # In portions, so that 100,000 steps do not need a table of 100,000 x resamples indices at once.
         portion = max(1, 4_000_000 // max(len(x), 1))
         for start in range(0, resamples, portion):

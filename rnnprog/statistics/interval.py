@@ -22,6 +22,8 @@ FEWEST_SEQUENCES = 6
 """From this number on sequences are the unit: with five pairs no two-sided exact test reaches the 5 % level."""
 
 _MOST_DRAWS = 50_000_000
+_MOST_LEFT_OUT = 5_000  # sequences; BCa leaves out each once, and of more the percentiles say the same
+_MOST_NUMBERS = 4_000_000  # drawn at once
 
 
 class Estimate(Value):
@@ -62,9 +64,9 @@ def interval(
 ) -> Estimate:
     """Return the score of a run with its interval; of several runs of one arm, that of their mean.
 
-    With six sequences or more whole sequences are resampled (BCa bootstrap), as steps of one sequence share a memory.
-    With fewer, blocks of steps are resampled within each sequence (stationary bootstrap), so that time order counts;
-    the interval then speaks of these sequences only.
+    With six sequences or more whole sequences are resampled (BCa bootstrap; plain percentiles of more than 5,000), as
+    steps of one sequence share a memory. With fewer, blocks of steps are resampled within each sequence (stationary
+    bootstrap), so that time order counts; the interval then speaks of these sequences only.
 
     Runs with different seeds are averaged: at each step that all of them scored, or, for a corpus-level metric, the
     figures of the runs. Each resample draws the same sequences from every run, for more seeds make a figure steadier
@@ -137,17 +139,20 @@ def _over_sequences(
             exact = stats.binomtest(round(value * n), n).proportion_ci(level)
             return _estimate(value, exact.low, exact.high, level, n, "sequences", "exact binomial over sequences")
         return _none(value, n, "sequences", level, "all sequences score the same")
+    few = n <= _MOST_LEFT_OUT
     found = stats.bootstrap(
         (sums, counts),
         lambda s, c, axis: s.sum(axis=axis) / c.sum(axis=axis),
         paired=True,
         vectorized=True,
-        n_resamples=resamples,
+        n_resamples=max(min(resamples, _MOST_DRAWS // n), min(resamples, 100)),
+        batch=max(1, _MOST_NUMBERS // n),
         confidence_level=level,
-        method="BCa",
+        method="BCa" if few else "percentile",
         rng=rng,
     ).confidence_interval
-    return _estimate(value, found.low, found.high, level, n, "sequences", "BCa bootstrap over sequences")
+    how = f"{'BCa ' if few else ''}bootstrap over sequences"
+    return _estimate(value, found.low, found.high, level, n, "sequences", how)
 
 
 def _over_steps(values: list[np.ndarray], level: float, resamples: int, rng: np.random.Generator) -> Estimate:

@@ -66,7 +66,7 @@ class _Builder:
         self._table, self._plan, self._groups = table, plan, groups
         fields = {**plan.task.signature.input_fields, **plan.task.signature.output_fields}
         self._cast: dict[str, Callable[[Any], Any]] = {
-            name: caster(info.annotation, tuple(info.metadata)) for name, info in fields.items()
+            name: caster(info.annotation, tuple(info.metadata), plan.decimal) for name, info in fields.items()
         }
         self._optional = {name for name, info in fields.items() if type(None) in alternatives(info.annotation)}
 

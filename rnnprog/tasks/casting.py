@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from types import UnionType
@@ -16,6 +17,7 @@ from rnnprog.signatures.text import to_json
 
 __all__ = ["MissingCell", "alternatives", "caster", "is_missing", "plain"]
 
+_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][+-]?\d+)?")
 _NO_NUMBER = {"", "nan", "na", "n/a", "null", "none", "nat"}
 
 
@@ -23,10 +25,17 @@ class MissingCell(ValueError):
     """The cell is empty or NaN and the type does not allow that."""
 
 
-def caster(annotation: Any, metadata: tuple[Any, ...] = ()) -> Callable[[Any], Any]:
+def caster(annotation: Any, metadata: tuple[Any, ...] = (), decimal: str = ".") -> Callable[[Any], Any]:
     """Return a function from a cell to a JSON value of the type; it raises ``ValueError`` with what is wrong.
 
+    Args:
+        annotation: the type.
+        metadata: what bounds it.
+        decimal: the decimal mark of numbers that are texts, ``"."`` or ``","``.
+
     Example:
+        >>> caster(float, decimal=",")("1.234,5")
+        1234.5
         >>> caster(float)(" 3.5 ")
         3.5
         >>> caster(Literal["sun", "rain"])("rain ")
@@ -54,6 +63,8 @@ def caster(annotation: Any, metadata: tuple[Any, ...] = ()) -> Callable[[Any], A
             return value if isinstance(value, str) else _as_word(value)
         if isinstance(value, str):
             value = _from_json(value, annotation) if structured else value.strip()
+            if numeric and decimal == ",":
+                value = _with_a_point(value)
         try:
             checked = to_json(adapter.validate_python(value))
         except ValidationError as error:
@@ -127,9 +138,21 @@ def _from_json(value: str, annotation: Any) -> Any:
         raise ValueError(f'is not JSON for {name} ({error}); write e.g. ["a", "b"]') from error
 
 
+def _with_a_point(text: str) -> str:
+    """Return a number written with a decimal comma, and points between thousands or none, as Python writes it."""
+    if not {".", ","} & set(text):
+        return text
+    if not _COMMA.fullmatch(text):
+        raise ValueError("is no number with a decimal comma, such as 0,5 or 1.234,5; correct it, or leave decimal out")
+    return text.replace(".", "").replace(",", ".")
+
+
 def _number_hint(value: Any, numeric: bool) -> str:
     if not (numeric and isinstance(value, str)):
         return ""
     if "," in value and value.replace(",", "").replace(".", "").replace("-", "").strip().isdigit():
-        return "; write numbers with a decimal point and no thousands separator"
+        return (
+            "; write numbers with a decimal point and no thousands separator, or pass reading=Reading(decimal=',') "
+            "where all have a decimal comma"
+        )
     return "; clean the column, or type the field as str"

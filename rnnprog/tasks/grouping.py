@@ -34,6 +34,7 @@ class Plan:
         sort: bring rows into order instead of refusing those that are not.
         missing: what to do about empty cells.
         limit: rows to make steps of; ``None`` for all.
+        decimal: the decimal mark of numbers that are texts.
     """
 
     task: Task
@@ -44,6 +45,7 @@ class Plan:
     sort: bool = False
     missing: Missing = "error"
     limit: int | None = None
+    decimal: str = "."
 
     def column(self, name: str) -> str:
         """Return the column that fills an input field."""

@@ -38,7 +38,7 @@ class Recall(dspy.Signature):
 @register_task("locomo")
 def locomo(
     path: str | Path,
-    categories: Iterable[int] = (1, 2, 3, 4),
+    categories: int | Iterable[int] = (1, 2, 3, 4),
     n_questions: int | None = None,
     pictures: bool = True,
     dates: bool = True,
@@ -67,7 +67,7 @@ def locomo(
         DataError: naming the file and the place in it.
         ConfigurationError: an unknown category or number.
     """
-    wanted = tuple(categories)
+    wanted = (categories,) if isinstance(categories, int) else tuple(categories)
     if not wanted or any(category not in CATEGORIES for category in wanted):
         raise ConfigurationError(f"locomo: categories={wanted}; choose among {CATEGORIES}")
     if n_questions is not None and n_questions < 1:

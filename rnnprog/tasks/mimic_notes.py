@@ -77,12 +77,14 @@ _LOOKS_LIKE_HEADING = re.compile(
 
 
 def check_fields(fields: Iterable[str]) -> tuple[str, ...]:
-    """Return the fields if every one may be observed; ``"llm-as-rnn"`` stands for :data:`PAPER`.
+    """Return the fields if every one may be observed; ``"llm-as-rnn"`` stands for :data:`PAPER`, commas part names.
 
     Raises:
         ConfigurationError: a field that leaks, or that notes do not have.
     """
-    fields = PAPER if fields == "llm-as-rnn" else tuple(fields)
+    if isinstance(fields, str):
+        fields = PAPER if fields == "llm-as-rnn" else [name.strip() for name in fields.split(",") if name.strip()]
+    fields = tuple(fields)
     allowed = (*KNOWN_ON_ADMISSION, *FOUND_DURING_STAY, *PEOPLE_FIELDS)
     for name in fields:
         if name in LEAKING:

@@ -52,7 +52,10 @@ def read_moment(value: Any) -> Moment:
 def _read_time(text: str) -> Moment:
     date = _DATE.match(text)
     if not date:
-        raise ValueError("is neither a number nor an ISO 8601 date; write dates as 2012-01-31 or 2012-01-31T10:00")
+        raise ValueError(
+            "is neither a number nor an ISO 8601 date; write dates as 2012-01-31 or 2012-01-31T10:00, or leave "
+            "order_by= out if the rows of each sequence stand in order"
+        )
     year, month, day, rest = date.groups()
     iso = f"{year}-{int(month):02d}-{int(day):02d}{rest}"
     try:

@@ -30,6 +30,7 @@ class Reading:
             lacking outcome unknown, and leaves out sequences too short to have one.
         encoding: of a text file.
         delimiter: of a CSV file; ``None`` for a comma (``.tsv``: a tab).
+        decimal: the decimal mark of numbers in a text file; with ``","``, points may stand between thousands.
         name: of the task; ``None`` for the file's.
         about: one sentence on source and unit; ``None`` for the file's name.
         instructions: what the model is told; ``None`` for the signature's own.
@@ -39,6 +40,7 @@ class Reading:
     missing: Missing = "error"
     encoding: str = "utf-8"
     delimiter: str | None = None
+    decimal: str = "."
     name: str | None = None
     about: str | None = None
     instructions: str | None = None
@@ -172,11 +174,13 @@ def _plan(
         raise ConfigurationError("sort=True needs order_by=, the column to sort by")
     if reading.missing not in ("error", "skip"):
         raise ConfigurationError(f"missing={reading.missing!r}: choose 'error' or 'skip'")
+    if reading.decimal not in (".", ","):
+        raise ConfigurationError(f"decimal={reading.decimal!r}: choose '.' or ','")
     known = {*task.inputs, *task.outputs}
     if unknown := [name for name in reading.columns if name not in known]:
         raise ConfigurationError(f"columns names {unknown}, which are no fields of the task; it has {sorted(known)}")
     plan = Plan(task, read_targets(target, task, reading.columns), sequence_by, order_by, reading.columns)
-    return replace(plan, sort=sort, missing=reading.missing, limit=limit)
+    return replace(plan, sort=sort, missing=reading.missing, limit=limit, decimal=reading.decimal)
 
 
 def _table(dataset: Any) -> Table:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from rnnprog.errors import DataError
+from rnnprog.errors import ConfigurationError, DataError
 from rnnprog.tasks.table import Row, Table
 
 __all__ = ["SUFFIXES", "open_table"]
@@ -25,16 +25,20 @@ _LARGEST_CELL = 1 << 30
 
 
 def open_table(path: str | Path, encoding: str = "utf-8", delimiter: str | None = None) -> Table:
-    """Open a file as a table; rows are read as they are asked for.
+    r"""Open a file as a table; rows are read as they are asked for.
 
     Args:
         path: a ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` (all also ``.gz``) or ``.parquet`` file.
         encoding: of a text file; a byte order mark is accepted.
-        delimiter: of a CSV file, if it is not the usual one.
+        delimiter: of a CSV file, if it is not the usual one; a tab may be written ``\t``, as on a command line.
 
     Raises:
+        ConfigurationError: a delimiter that is not one character.
         DataError: no such file, an unknown type, an empty file, or, while reading, a damaged row.
     """
+    delimiter = "\t" if delimiter == r"\t" else delimiter
+    if delimiter is not None and not (isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in '"\r\n'):
+        raise ConfigurationError(f"delimiter={delimiter!r}: give the one character between cells, e.g. ';' or '\\t'")
     path = Path(path).expanduser()
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any, get_type_hints
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.tasks.base import TaskData
+from rnnprog.tasks.casting import alternatives
 
 __all__ = ["load_task", "register_task", "task_names", "task_parameters"]
 
@@ -75,4 +77,21 @@ def load_task(name: str, **options: Any) -> TaskData:
     except TypeError as error:
         known = ", ".join(str(p) for p in inspect.signature(loader).parameters.values())
         raise ConfigurationError(f"task {name!r}: {error}; its options are: {known}") from error
+    _check_types(name, loader, options)
     return loader(**options)
+
+
+def _check_types(name: str, loader: Loader, options: Mapping[str, Any]) -> None:
+    """Refuse a text where a number is due, as command lines have it; other types are the loader's to check."""
+    try:
+        hints = get_type_hints(loader)
+    except (NameError, TypeError):
+        return
+    for option, value in options.items():
+        kinds = set(alternatives(hints.get(option, Any)))
+        if not kinds <= {int, float, bool, str, type(None)}:
+            continue
+        number = Real if float in kinds else Integral if int in kinds else ()
+        if type(value) not in kinds and (isinstance(value, bool) or not isinstance(value, number)):
+            due = " or ".join("null" if kind is type(None) else kind.__name__ for kind in alternatives(hints[option]))
+            raise ConfigurationError(f"task {name!r}: {option}={value!r} is of the wrong type; give {due}")

@@ -9,19 +9,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from rnnprog.cells.base import Answer, Cell, Experience, Learned
+from rnnprog.cells.base import Answer, Cell, Learned
 from rnnprog.errors import ConfigurationError, RnnprogError
-from rnnprog.feedback import label_feedback
-from rnnprog.module import RecurrentModule
-from rnnprog.state import State
 from rnnprog.steps import StepLike, as_steps
+from rnnprog.testing.by_hand import MakeCell, carries_of, dumped, experience_of, ready, told_by, walked_by
 from rnnprog.testing.contract import ensure, example_steps, same_json
 from rnnprog.testing.models import hostile_lm, pure_lm
 from rnnprog.trace import Step
 
 __all__ = ["CELL_CHECKS", "check_cell"]
 
-MakeCell = Callable[[], Cell]
 Check = Callable[[MakeCell, list[Step]], None]
 
 
@@ -49,7 +46,7 @@ def check_cell(make: MakeCell, steps: Iterable[StepLike] | None = None) -> None:
 
 def answers_are_typed(make: MakeCell, steps: list[Step]) -> None:
     """``predict`` returns an Answer with typed outputs or a failure, ``learn`` returns a Learned."""
-    cell = _ready(make)
+    cell = ready(make)
     carry = cell.initial()
     for t, step in enumerate(steps):
         answer = cell.predict(carry, step.inputs)
@@ -63,19 +60,19 @@ def answers_are_typed(make: MakeCell, steps: list[Step]) -> None:
                 "answers_are_typed",
                 f"the outputs {answer.outputs} are not typed as the task says; pass them through task.validate",
             )
-        learned = cell.learn(carry, _experience(cell, t, step, answer))
+        learned = cell.learn(carry, experience_of(cell, t, step, answer))
         ensure(isinstance(learned, Learned), "answers_are_typed", f"learn returned a {type(learned).__name__}")
         carry = learned.carry
 
 
 def predicting_keeps_the_carry(make: MakeCell, steps: list[Step]) -> None:
     """``predict`` changes neither the carry nor what is predicted from it next."""
-    cell = _ready(make)
-    for carry in _carries(cell, steps):
-        before = _dumped(cell, carry)
+    cell = ready(make)
+    for carry in carries_of(cell, steps):
+        before = dumped(cell, carry)
         first = cell.predict(carry, steps[0].inputs).outputs
         ensure(
-            _dumped(cell, carry) == before, "predicting_keeps_the_carry", "predict changed the carry that it was given"
+            dumped(cell, carry) == before, "predicting_keeps_the_carry", "predict changed the carry that it was given"
         )
         again = cell.predict(carry, steps[0].inputs).outputs
         ensure(first == again, "predicting_keeps_the_carry", f"asked twice, {first} became {again}: predict learned")
@@ -83,15 +80,13 @@ def predicting_keeps_the_carry(make: MakeCell, steps: list[Step]) -> None:
 
 def learning_makes_a_new_carry(make: MakeCell, steps: list[Step]) -> None:
     """``learn`` never changes the carry that it is given, and returns that very object if nothing changed."""
-    cell = _ready(make)
+    cell = ready(make)
     carry = cell.initial()
     for t, step in enumerate(steps):
-        before = _dumped(cell, carry)
-        learned = cell.learn(carry, _experience(cell, t, step, cell.predict(carry, step.inputs)))
-        ensure(
-            _dumped(cell, carry) == before, "learning_makes_a_new_carry", "learn changed the carry that it was given"
-        )
-        if _dumped(cell, learned.carry) == before:
+        before = dumped(cell, carry)
+        learned = cell.learn(carry, experience_of(cell, t, step, cell.predict(carry, step.inputs)))
+        ensure(dumped(cell, carry) == before, "learning_makes_a_new_carry", "learn changed the carry that it was given")
+        if dumped(cell, learned.carry) == before:
             ensure(
                 learned.carry is carry,
                 "learning_makes_a_new_carry",
@@ -102,11 +97,11 @@ def learning_makes_a_new_carry(make: MakeCell, steps: list[Step]) -> None:
 
 def carries_survive_json(make: MakeCell, steps: list[Step]) -> None:
     """Dump and load is exact: same JSON, same digest, same answers."""
-    cell = _ready(make)
-    for carry in _carries(cell, steps):
-        loaded = cell.load_carry(json.loads(_dumped(cell, carry)))
+    cell = ready(make)
+    for carry in carries_of(cell, steps):
+        loaded = cell.load_carry(json.loads(dumped(cell, carry)))
         ensure(
-            _dumped(cell, loaded) == _dumped(cell, carry), "carries_survive_json", "dump, load, dump gave another text"
+            dumped(cell, loaded) == dumped(cell, carry), "carries_survive_json", "dump, load, dump gave another text"
         )
         ensure(cell.digest(loaded) == cell.digest(carry), "carries_survive_json", "the loaded carry has another digest")
         one, other = (cell.predict(c, steps[-1].inputs).outputs for c in (carry, loaded))
@@ -115,12 +110,12 @@ def carries_survive_json(make: MakeCell, steps: list[Step]) -> None:
 
 def digests_name_versions(make: MakeCell, steps: list[Step]) -> None:
     """Equal carries have equal digests, different ones different digests, in any process."""
-    one, other = _ready(make), _ready(make)
+    one, other = ready(make), ready(make)
     names: dict[str, str] = {}
-    for mine, theirs in zip(_carries(one, steps), _carries(other, steps), strict=True):
+    for mine, theirs in zip(carries_of(one, steps), carries_of(other, steps), strict=True):
         ensure(one.digest(mine) == other.digest(theirs), "digests_name_versions", "equal carries got different digests")
-        known = names.setdefault(one.digest(mine), _dumped(one, mine))
-        ensure(known == _dumped(one, mine), "digests_name_versions", "different carries got the same digest")
+        known = names.setdefault(one.digest(mine), dumped(one, mine))
+        ensure(known == dumped(one, mine), "digests_name_versions", "different carries got the same digest")
 
 
 def sync_equals_async(make: MakeCell, steps: list[Step]) -> None:
@@ -130,33 +125,33 @@ def sync_equals_async(make: MakeCell, steps: list[Step]) -> None:
         carry, seen = cell.initial(), []
         for t, step in enumerate(steps):
             answer = await cell.apredict(carry, step.inputs)
-            carry = (await cell.alearn(carry, _experience(cell, t, step, answer))).carry
-            seen.append((answer.outputs, _dumped(cell, carry)))
+            carry = (await cell.alearn(carry, experience_of(cell, t, step, answer))).carry
+            seen.append((answer.outputs, dumped(cell, carry)))
         return seen
 
-    plain, awaited = _walked(_ready(make), steps), asyncio.run(walked(_ready(make)))
+    plain, awaited = walked_by(ready(make), steps), asyncio.run(walked(ready(make)))
     ensure(plain == awaited, "sync_equals_async", "predict/learn and apredict/alearn disagree")
 
 
 def walks_are_repeatable(make: MakeCell, steps: list[Step]) -> None:
     """The same steps give the same answers, from a fresh cell and from one that walked before."""
-    used = _ready(make)
-    first = _walked(used, steps)
-    ensure(first == _walked(_ready(make), steps), "walks_are_repeatable", "a fresh cell walks another way: seed it")
-    ensure(first == _walked(used, steps), "walks_are_repeatable", "a second walk differs: state was kept on the cell")
+    used = ready(make)
+    first = walked_by(used, steps)
+    ensure(first == walked_by(ready(make), steps), "walks_are_repeatable", "a fresh cell walks another way: seed it")
+    ensure(first == walked_by(used, steps), "walks_are_repeatable", "a second walk differs: state was kept on the cell")
 
 
 def sequences_do_not_mix(make: MakeCell, steps: list[Step]) -> None:
     """Two sequences that take turns on one cell go as each goes alone."""
-    alone = [_walked(_ready(make), part) for part in (steps, steps[::-1])]
-    cell = _ready(make)
+    alone = [walked_by(ready(make), part) for part in (steps, steps[::-1])]
+    cell = ready(make)
     carries = [cell.initial(), cell.initial()]
     seen: list[list[Any]] = [[], []]
     for t, pair in enumerate(zip(steps, steps[::-1], strict=True)):
         for k, step in enumerate(pair):
             answer = cell.predict(carries[k], step.inputs)
-            carries[k] = cell.learn(carries[k], _experience(cell, t, step, answer)).carry
-            seen[k].append((answer.outputs, _dumped(cell, carries[k])))
+            carries[k] = cell.learn(carries[k], experience_of(cell, t, step, answer)).carry
+            seen[k].append((answer.outputs, dumped(cell, carries[k])))
     ensure(
         seen == alone, "sequences_do_not_mix", "two sequences on one cell influence each other: state is on the cell"
     )
@@ -171,7 +166,7 @@ def bad_models_are_survived(make: MakeCell, steps: list[Step]) -> None:
         for t, step in enumerate(steps):
             try:
                 answer = cell.predict(carry, step.inputs)
-                learned = cell.learn(carry, _experience(cell, t, step, answer))
+                learned = cell.learn(carry, experience_of(cell, t, step, answer))
             except RnnprogError:
                 raise
             except Exception as error:
@@ -189,21 +184,21 @@ def bad_models_are_survived(make: MakeCell, steps: list[Step]) -> None:
                 ensure(
                     learned.carry is carry, "bad_models_are_survived", "a failed update must return the carry itself"
                 )
-            _dumped(cell, learned.carry)
+            dumped(cell, learned.carry)
             carry = learned.carry
 
 
 def copies_and_saved_states_walk_alike(make: MakeCell, steps: list[Step]) -> None:
     """A deep copy, and a fresh cell with the saved state, walk as the original does."""
-    cell = _ready(make)
-    expected = _walked(cell, steps)
+    cell = ready(make)
+    expected = walked_by(cell, steps)
     for what, other in (("a deep copy", copy.deepcopy(cell)), ("dspy's copy", cell.deepcopy())):
-        ensure(_walked(other, steps) == expected, "copies_and_saved_states_walk_alike", f"{what} walks another way")
+        ensure(walked_by(other, steps) == expected, "copies_and_saved_states_walk_alike", f"{what} walks another way")
     loaded = make()
     loaded.load_state(json.loads(json.dumps(cell.dump_state())), allow_unsafe_lm_state=True)
     loaded.set_lm(pure_lm())
     ensure(
-        _walked(loaded, steps) == expected,
+        walked_by(loaded, steps) == expected,
         "copies_and_saved_states_walk_alike",
         "a fresh cell with the saved state walks another way; keep settings in a rnnprog.cells.parameters.SettingsBox",
     )
@@ -223,7 +218,7 @@ def notes_survive(make: MakeCell, steps: list[Step]) -> None:
     told = [step for step in steps if step.target is not None]
     for late in (False, True):
         try:
-            kept, killed = (_told_by(make, told, late=late, killed=killed) for killed in (False, True))
+            kept, killed = (told_by(make, told, late=late, killed=killed) for killed in (False, True))
         except ConfigurationError as error:
             ensure(False, "notes_survive", str(error))
         ensure(
@@ -232,10 +227,10 @@ def notes_survive(make: MakeCell, steps: list[Step]) -> None:
             f"a fresh cell that goes on from a saved state, {'last step first' if late else 'step by step'}, learns "
             "something else: what learning must know of its prediction belongs in Answer.note",
         )
-    cell = _ready(make)
+    cell = ready(make)
     carry = cell.initial()
     for t, step in enumerate(steps):
-        experience = replace(_experience(cell, t, step, cell.predict(carry, step.inputs)), note=None)
+        experience = replace(experience_of(cell, t, step, cell.predict(carry, step.inputs)), note=None)
         try:
             cell.learn(carry, experience)
         except (TypeError, KeyError, AttributeError, AssertionError) as error:
@@ -257,58 +252,3 @@ CELL_CHECKS: tuple[Check, ...] = (
     notes_survive,
 )
 """All checks, in the order in which they are run."""
-
-
-def _ready(make: MakeCell) -> Cell:
-    cell = make()
-    cell.set_lm(pure_lm())
-    return cell
-
-
-def _experience(cell: Cell, t: int, step: Step, answer: Answer) -> Experience:
-    evidence = None if step.target is None else label_feedback(cell.task, answer.outputs, step.target)
-    return Experience(f"0:{t}", t, step.inputs, answer.outputs, evidence, note=answer.note)
-
-
-def _told_by(make: MakeCell, steps: list[Step], *, late: bool, killed: bool) -> list[str]:
-    """Ask and tell through a module; ``killed`` saves the state before each learning and goes on with a fresh cell."""
-
-    def told(program: RecurrentModule, state: State, id: str, step: Step) -> State:
-        if killed:
-            fresh = RecurrentModule(_ready(make))
-            program, state = fresh, fresh.thaw(program.freeze(state))
-        return program.tell(state, id, step.target)
-
-    program = RecurrentModule(_ready(make))
-    state, waiting, seen = program.initial(), list[tuple[str, Step]](), list[str]()
-    for step in steps:
-        asked, state = program.ask(state, **step.inputs)
-        waiting.append((asked.id, step))
-        if not late:
-            state = told(program, state, *waiting.pop())
-            seen.append(_dumped(program.cell, state.carry))
-    for id, step in reversed(waiting):
-        state = told(program, state, id, step)
-        seen.append(_dumped(program.cell, state.carry))
-    return seen
-
-
-def _dumped(cell: Cell, carry: Any) -> str:
-    return json.dumps(cell.dump_carry(carry), sort_keys=True)
-
-
-def _carries(cell: Cell, steps: list[Step]) -> list[Any]:
-    carries = [cell.initial()]
-    for t, step in enumerate(steps):
-        answer = cell.predict(carries[-1], step.inputs)
-        carries.append(cell.learn(carries[-1], _experience(cell, t, step, answer)).carry)
-    return carries
-
-
-def _walked(cell: Cell, steps: list[Step]) -> list[Any]:
-    carry, seen = cell.initial(), []
-    for t, step in enumerate(steps):
-        answer = cell.predict(carry, step.inputs)
-        carry = cell.learn(carry, _experience(cell, t, step, answer)).carry
-        seen.append((answer.outputs, _dumped(cell, carry)))
-    return seen

@@ -11,12 +11,15 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import dspy
-from dspy.lm15 import Message, Request, Response, ServerError, Usage, response_to_events
+from dspy.lm15 import Message, Request, Response, ServerError, Usage
+
+from rnnprog.lm.awaited import Awaited
+from rnnprog.lm.pieces import in_pieces
 
 __all__ = ["HOSTILE", "Exchange", "PureEngine", "hostile_lm", "pure_lm"]
 
@@ -25,7 +28,6 @@ HOSTILE = ("valid", "over_long", "elided", "garbage", "empty", "json", "forged",
 
 _FIELD = re.compile(r"^\d+\. `(?P<name>\w+)` \((?P<kind>.*?)\):", re.MULTILINE)
 _HEADING = re.compile(r"^## (?P<title>[^:\n]+?)(?::.*)?$", re.MULTILINE)
-_PIECES = re.compile(r"\s*\S{1,6}|\s+$")
 _WORDS = ("rain", "wind", "cold", "warm", "calm", "storm", "clear", "grey")
 
 
@@ -95,11 +97,7 @@ class PureEngine:
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer one request as a stream of events, a few characters each."""
-        start, delta, *rest = response_to_events(self.complete(request))
-        yield start
-        pieces = _PIECES.findall(delta.delta.text)
-        yield from (replace(delta, delta=replace(delta.delta, text=piece)) for piece in pieces)
-        yield from rest
+        yield from in_pieces(self.complete(request))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -114,23 +112,8 @@ class PureEngine:
         return cls(**state)
 
 
-class AsyncPureEngine:
+class AsyncPureEngine(Awaited[PureEngine]):
     """The same engine, awaited; shares the ledger of the one it wraps."""
-
-    def __init__(self, engine: PureEngine) -> None:
-        self.engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        """Answer one request."""
-        return self.engine.complete(request)
-
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
-        """Answer one request as a stream of events."""
-        for event in self.engine.stream(request):
-            yield event
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
 
     def dump_state(self) -> dict[str, Any]:
         """Return what makes this engine, as JSON."""

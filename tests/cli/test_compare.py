@@ -105,11 +105,41 @@ def test_the_estimate_stops_before_the_first_walk(tmp_path: Path) -> None:
     assert not (tmp_path / "no").exists()
 
 
+def test_an_estimate_beyond_a_cap_is_said_before_anything_is_paid(tmp_path: Path) -> None:
+    ask = ["compare", "regimes", "--cells", "reflective", *SMALL, "--out", str(tmp_path / "no"), "--estimate"]
+    assert told(*ask, "--max-calls", "80", "--max-tokens", "10")["over"] == ["max_tokens"]
+    assert "more than --max-calls 79 allows" in call(*ask, "--max-calls", "79").replace("\n", " ")
+    assert "allows" not in call(*ask, "--max-calls", "80")
+
+
 def test_a_sweep_is_an_exam_with_an_arm_for_each_budget(tmp_path: Path) -> None:
     found = told("sweep", "regimes", "--memory-budget", "64,256", *SMALL, "--out", str(tmp_path))
     assert [arm["label"] for arm in found["arms"]][:3] == ["reflective 64", "reflective 256", "empty_memory"]
     programs = [arm.runs[0].result.program for arm in read_exam(tmp_path).arms[:2]]
     assert [dict(p["settings"])["budget"] for p in programs] == [64, 256]  # type: ignore[arg-type]
+
+
+def test_a_sweep_reads_a_table_by_the_flags_of_run(tmp_path: Path) -> None:
+    (tmp_path / "sky.csv").write_text("day,sky\n" + "".join(f"{d},{'sun' if d % 3 else 'rain'}\n" for d in range(9)))
+    own = ["--signature", "sky -> tomorrow: Literal['sun', 'rain']", "--target", "next:sky", "--order-by", "day"]
+    found = told("sweep", str(tmp_path / "sky.csv"), *own, "--memory-budget", "128", "--out", str(tmp_path / "out"))
+    assert found["arms"][0]["figures"]["score"]["n"] == 8
+
+
+def test_a_file_of_settings_names_columns_as_the_flags_do(tmp_path: Path) -> None:
+    table, file = tmp_path / "sky.csv", tmp_path / "exam.toml"
+    table.write_text("day,sky\n" + "".join(f"{d},{'sun' if d % 3 else 'rain'}\n" for d in range(9)))
+    file.write_text(
+        f"""
+        task = '{table}'
+        signature = "sky -> tomorrow: Literal['sun', 'rain']"
+        target = "next:sky"
+        order_by = "day"
+        cells = ["zero_shot"]
+        """
+    )
+    found = told("compare", "--config", str(file), "--out", str(tmp_path / "out"))
+    assert found["arms"][0]["figures"]["score"]["n"] == 8
 
 
 def test_own_data_by_flags(tmp_path: Path) -> None:

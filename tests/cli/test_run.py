@@ -191,6 +191,8 @@ def test_python_m_is_the_same_door(tmp_path: Path) -> None:
     ("rows", "advised", "flags"),
     [
         ("3,1,sun\n1,2,rain\n2,3,sun\n", "add --option sort=true", ["--option", "sort=true"]),
+        ("31.01.2024,1,sun\n01.02.2024,2,rain\n", "or leave --order-by out if the rows", None),
+        ('1,"1.000,5",sun\n2,"-2,25",rain\n3,3,sun\n', "add --option decimal=,", ["--option", "decimal=,"]),
         ("1,,sun\n2,2,rain\n3,3,sun\n4,1,sun\n", "add --option missing=skip", ["--option", "missing=skip"]),
         ("1,1,sun\n1,2,rain\n", "--sequence-by", None),
         ("1,1,sun\n2,2,r\xfcgen\n", "add --option encoding=latin-1", None),
@@ -205,6 +207,19 @@ def test_the_way_out_is_a_flag_that_works(tmp_path: Path, rows: str, advised: st
     assert advised in done.stderr
     if flags is not None:
         assert call("run", str(path), *own, *flags).returncode == 0
+
+
+@pytest.mark.parametrize(("mark", "advised"), [(";", "delimiter=;"), ("\t", r"delimiter=\t"), ("|", "delimiter=|")])
+def test_the_separator_is_advised_as_a_flag_that_works(tmp_path: Path, mark: str, advised: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("day,rain,sky\n1,1,sun\n2,2,rain\n".replace(",", mark))
+    own = ["--signature", "rain: float -> tomorrow: str", "--order-by", "day", "--target", "next:sky"]
+    done = call("run", str(path), *own)
+    assert done.returncode == 2
+    assert f"add --option '{advised}'" in done.stderr
+    assert call("run", str(path), *own, "--option", advised).returncode == 0
+    done = call("run", str(path), *own, "--option", "delimiter=tab")
+    assert (done.returncode, "one character" in done.stderr) == (2, True)
 
 
 def test_an_option_that_a_file_does_not_have(table: Path) -> None:

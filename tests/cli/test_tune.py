@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from rnnprog.cli.app import app
 from rnnprog.cli.workers import passed_on
 from rnnprog.optimizers.ledger import StudyLedger
 from rnnprog.optimizers.storage import open_storage
@@ -146,6 +148,11 @@ def test_a_first_draft_is_tuned_and_the_gain_shown(tmp_path: Path) -> None:
     page = (tmp_path / "tuning.html").read_text()
     for sign in ("Before and after, on sequences held out", "before: the student", "What changed"):
         assert sign in page
+    report = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "again.html")])
+    assert report.exit_code == 0, report.output
+    assert (tmp_path / "again.html").read_text() == page
+    refused = CliRunner().invoke(app, ["report", str(tmp_path / "tuning.json"), "--tables", "md"])
+    assert "show exams and walks" in str(refused.exception)
     wrong = start("--trials", "3", "--out", str(tmp_path / "b"), "--prompt", "writer=Hello.")
     assert "there is no such phase" in wrong.communicate(timeout=60)[1]
     assert wrong.returncode == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from typing import Any, ClassVar
 
 import pytest
@@ -221,7 +220,3 @@ def test_every_check_has_a_broken_cell() -> None:
 def test_the_name_of_a_cell_can_be_taken_once() -> None:
     with pytest.raises(rnnprog.ConfigurationError, match="taken"):
         type("Impostor", (Sound,), {"name": "reflective", "__module__": __name__})
-
-
-def test_learning_survives_json_of_any_cell() -> None:
-    assert json.loads(json.dumps(Sound().dump_carry(Sound().initial()))) == {"sun": 0, "rain": 0}

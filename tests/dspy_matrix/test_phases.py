@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
-from typing import Any
+from typing import Any, Literal, Optional
 
 import dspy
+import pydantic
 import pytest
 from dspy.streaming import StreamListener, StreamResponse
 
@@ -213,3 +215,47 @@ def test_stream_listener_on_a_phase(task: str, steps: Steps, placement: Any, reu
     expected = [o["tomorrow"] for o in program(steps=steps).outputs]
     # a listener hears one call unless allow_reuse is set: dspy's rule, pinned here
     assert answers == "".join(expected if reuse else expected[:1])
+
+
+@pytest.mark.parametrize("kind", ["embedded", "scripted", "replayed"])
+def test_the_stand_ins_stream_a_field_in_pieces(task: str, steps: Steps, kind: str, tmp_path: Any) -> None:
+    lm = rnnprog.embedded_lm()
+    if kind == "scripted":
+        lm = rnnprog.scripted_lm({"predictor": lambda _prompt: {"tomorrow": "rain"}})
+    program = rnnprog.RecurrentModule(task, learning=False)
+    program.set_lm(lm)
+    expected = "".join(o["tomorrow"] for o in program(steps=steps).outputs)
+    if kind == "replayed":
+        program.set_lm(rnnprog.record(lm, tmp_path / "tape.jsonl"))
+        program(steps=steps)
+        program.set_lm(rnnprog.replay(tmp_path / "tape.jsonl"))
+    listener = StreamListener(signature_field_name="tomorrow", allow_reuse=True)
+    pieces = asyncio.run(_pieces(dspy.streamify(program, stream_listeners=[listener]), steps))
+    assert "".join(piece.chunk for piece in pieces).replace(" ", "").strip() == expected
+
+
+class Forecast(pydantic.BaseModel):
+    sky: Literal["very wet", "dry"]
+    day: datetime.date
+
+
+class Rich(dspy.Signature):
+    """Say how it will be."""
+
+    rain: float = dspy.InputField()
+    forecast: Forecast = dspy.OutputField()
+    likely: list[str] = dspy.OutputField()
+    wind: Optional[float] = dspy.OutputField()
+
+
+@pytest.mark.parametrize("adapter", [dspy.ChatAdapter, dspy.JSONAdapter, dspy.XMLAdapter])
+def test_the_answer_is_typed_as_the_signature_says_and_the_trace_is_json(adapter: Any) -> None:
+    said = {"forecast": {"sky": "very wet", "day": "2024-05-01"}, "likely": ["a", "b"], "wind": None}
+    program = rnnprog.RecurrentModule(Rich, learning=False)
+    program.set_lm(rnnprog.scripted_lm(lambda _prompt: said))
+    with dspy.context(adapter=adapter()):
+        out = program(steps=[{"rain": 1.0}])
+    assert out.forecast == Forecast(sky="very wet", day=datetime.date(2024, 5, 1))
+    assert (out.likely, out.wind) == (["a", "b"], None)
+    assert out.outputs == [said]
+    assert json.loads(out.trace.model_dump_json())["records"][0]["prediction"] == said

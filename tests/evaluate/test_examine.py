@@ -156,6 +156,8 @@ def test_a_model_that_cannot_be_used_is_an_error_not_a_result() -> None:
         ({"cells": ["zero_shot"], "floors": ["cellar"]}, "unknown floor .cellar."),
         ({"cells": ["zero_shot"], "warm_start": 0.01}, "nothing to score"),
         ({"cells": ["zero_shot"], "colour": "red"}, "colour"),
+        ({"cells": ["zero_shot"], "metric": "mae"}, "not a finite number"),
+        ({"cells": ["zero_shot"], "metric": "accuracy[fruit]"}, "nothing to score"),
     ],
 )
 def test_what_cannot_work_is_said_before_the_first_call(given: dict[str, Any], said: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rnnprog.cli.app import app
 from rnnprog.evaluate import ExamConfig, Gate, Running, examine, judge_exam
 from rnnprog.exam_result import ExamResult, read_exam, write_exam
 from rnnprog.lm.prompts import Prompt
+from rnnprog.metrics import get_metric
 from rnnprog.report.build import build
 from rnnprog.tasks import load_task
 
@@ -50,6 +52,18 @@ def test_a_judge_who_compares_letters_gives_the_scores_of_accuracy(exam: ExamRes
         assert after.figures[exam.metric.name].value == pytest.approx(before.figures["score"].value)
         assert "recovery" not in after.figures
     assert [c.gain for c in judged.comparisons] == pytest.approx([c.gain for c in exam.comparisons])
+
+
+def test_a_metric_of_the_task_that_decided_before_is_not_lost() -> None:
+    own = replace(get_metric("accuracy"), name="icd_acc@1")
+    data = load_task("regimes", n_steps=8, n_sequences=7).with_metrics(own, "macro_f1[turn]")
+    config = ExamConfig.of(task="regimes", cells=["zero_shot"], floors=("majority",))
+    exam = examine(config, rnnprog.embedded_lm(), data=data)
+    judged = judge_exam(exam, rnnprog.scripted_lm(lambda prompt: "VERDICT: no match"))
+    for before, after in zip(exam.arms, judged.arms, strict=True):
+        assert after.figures["score"].value == 0.0
+        assert after.figures["icd_acc@1"] == before.figures["score"]
+        assert after.figures["macro_f1[turn]"] == before.figures["macro_f1[turn]"]
 
 
 def test_refusals_and_cost_are_told_and_are_no_part_of_the_walks_cost(exam: ExamResult) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import rnnprog
 from rnnprog.evaluate import ExamConfig, examine
+from rnnprog.evaluate.scoring import horizon
 from rnnprog.exam_result import ExamResult
 from rnnprog.tasks import TaskData, make_task
 from rnnprog.trace import Sequence, Step, Trace
@@ -51,6 +52,15 @@ def test_labels_arrive_after_so_many_days() -> None:
     rows = [Step(inputs={"x": 0}, target={"y": y}, time=day) for y, day in zip("baab", days, strict=True)]
     given = make_task("days", TASK, [Sequence(id="s0", steps=tuple(rows))])
     assert said(sit(given, delay=2, delay_by="days"), "last") == "aaba"
+
+
+@pytest.mark.parametrize(("delay", "by"), [(2, "steps"), (20, "time"), (15, "time")])
+def test_a_delay_in_time_looks_as_far_back_as_the_same_one_in_steps(delay: float, by: str) -> None:
+    """Else errors that a long delay makes alike would pass for more evidence than they are."""
+    exam = sit(data("bbaabbabab"), delay=delay, delay_by=by)
+    assert horizon(delay, by, exam.arms[0].runs) == 3
+    assert horizon(0, by, exam.arms[0].runs) == 1
+    assert horizon(7, "days", ()) == 1
 
 
 def test_floors_get_their_labels_as_late_as_the_arms() -> None:

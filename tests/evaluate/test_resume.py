@@ -247,7 +247,7 @@ def test_prompts_stand_beside_the_result_by_prediction(tmp_path: Path) -> None:
 
 def test_odd_names_of_arms_and_sequences_have_files_of_their_own(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    names = ["a/b", "a-b", "a b", "../a", "", "ä", "a" * 300, "con~1"]
+    names = ["a/b", "a-b", "a b", "../a", "", "ä", "a" * 300, "con~1", "NUL", "nul", "aux.a", "b", "B"]
     for name in names:
         trace = Trace(sequence=name, records=(StepRecord(t=0, id="0", inputs={}),), final=1)
         store.keep(WalkKey(name, 0, name), trace, Timing(cost=1.5))
@@ -257,14 +257,22 @@ def test_odd_names_of_arms_and_sequences_have_files_of_their_own(tmp_path: Path)
         assert (kept.trace.sequence, kept.timing.cost) == (name, 1.5)
     assert {path.name for path in tmp_path.iterdir()} == {"walks"}
     assert store.load(WalkKey("a", 1, "a")) is None
+    made = {path.name.lower() for path in (tmp_path / "walks").iterdir()}
+    assert len(made) == len(names)  # also where capitals count for nothing
+    assert not {name.partition(".")[0] for name in made} & {"nul", "aux"}  # also where these are no files
 
 
 def test_a_damaged_walk_is_an_error_that_says_how_to_go_on(tmp_path: Path) -> None:
     sit(tmp_path)
     walk = tmp_path / "walks" / "reflective" / "seed0" / "s01.jsonl"
+    whole = walk.read_text()
     walk.write_text("{\n")
-    with pytest.raises(TraceError, match="s01"):
+    with pytest.raises(TraceError, match=r"s01.*delete .*s01\.jsonl to walk it anew"):
         sit(tmp_path)
-    (tmp_path / "exam.json").write_text("{")
-    with pytest.raises(ConfigurationError, match="damaged"):
+    walk.write_text("".join(whole.splitlines(keepends=True)[:-2]))
+    with pytest.raises(TraceError, match=r"s01.*cut short; delete it"):
         sit(tmp_path)
+    for text in ("{", "[]", '{"shared": 3, "arms": 4}'):
+        (tmp_path / "exam.json").write_text(text)
+        with pytest.raises(ConfigurationError, match="damaged"):
+            sit(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +12,15 @@ import pytest
 import rnnprog
 from rnnprog.evaluate.arms import feedback_of
 from rnnprog.evaluate.config import ExamConfig
-from rnnprog.evaluate.entrants import Entrant
+from rnnprog.evaluate.entrants import Entrant, entrants_of
 from rnnprog.evaluate.examine import sit
 from rnnprog.evaluate.frame import frame_of
 from rnnprog.exam_result import ExamResult, write_exam
 from rnnprog.latent.backbone import Backbone
 from rnnprog.latent.cell import LatentCell
+from rnnprog.latent.checkpoint import save_adapter
 from rnnprog.latent.conversations import spoken
+from rnnprog.latent.errors import LatentError
 from rnnprog.latent.memory import LatentMemory
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.synthetic import World
@@ -74,3 +78,29 @@ def test_it_stands_in_the_report(examined: tuple[ExamResult, Path]) -> None:
     page = build(out, out / "report.html").read_text()
     assert "latent" in page
     assert "reflective" in page
+
+
+def test_it_is_named_in_an_exam_by_the_file_of_its_adapter(backbone: Backbone, world: World, tmp_path: Path) -> None:
+    """As ``rnnprog compare --cells latent --cell-option latent.memory=FILE --cell-option latent.backbone=FOLDER``."""
+    backbone.model.save_pretrained(tmp_path / "t5")
+    backbone.tokenizer.save_pretrained(tmp_path / "t5")
+    model = awakened(LatentModel(backbone, small("M.6", "repaired")))
+    save_adapter(tmp_path / "adapter.safetensors", model)
+    named = {"memory": str(tmp_path / "adapter.safetensors"), "backbone": str(tmp_path / "t5")}
+    config = ExamConfig.of(task="talks", cells=["latent", "zero_shot"], cell_options={"latent": named})
+    data = heard(world)
+    entrant = entrants_of(config, data)[0]
+    cell = entrant.program.cell
+    assert entrant.label == "latent"
+    assert isinstance(cell, LatentCell)
+    assert cell.describe()["backbone"] == backbone.fingerprint
+    assert len(rnnprog.run(entrant.program, data.sequences[:1]).traces[0].records) == 6
+    with pytest.raises(LatentError, match="add backbone="):
+        rnnprog.make_cell("latent", "said, question -> answer", memory=named["memory"])
+
+
+def test_the_missing_extra_is_named_where_the_cell_is_asked_for() -> None:
+    code = "import sys; sys.modules['torch'] = None\nimport rnnprog\nrnnprog.make_cell('latent', 'x -> y')"
+    got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ConfigurationError: the cell 'latent' needs what is not installed" in got.stderr
+    assert 'pip install "rnnprog[latent]"' in got.stderr

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dspy
 import pytest
@@ -98,6 +99,37 @@ def test_the_tiny_backbone_is_a_checkpoint_trained_alike_twice(tmp_path: Path) -
     assert cached(SMALL, TinyRecipe(steps=3, batch=4, width=32, seed=1), tmp_path / "a").fingerprint != one.fingerprint
 
 
+def test_a_half_written_backbone_is_trained_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill while it is stored leaves nothing that the next call would take for a checkpoint."""
+    whole = cached(SMALL, RECIPE, tmp_path / "a").fingerprint
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.torch.save_file", killed)
+        patch.setattr("transformers.modeling_utils.safe_save_file", killed)
+        with pytest.raises(KeyboardInterrupt):
+            cached(SMALL, RECIPE, tmp_path / "b")
+    assert cached(SMALL, RECIPE, tmp_path / "b").fingerprint == whole
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rnnprog.latent import tiny
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("trained before the folder was tried")
+
+    monkeypatch.setattr(tiny, "pretrain", never)
+    (tmp_path / "file").write_text("in the way")
+    for command in ("train", "demo", "table"):
+        got = RUN.invoke(app, [command, "--out", str(tmp_path / "file" / "below")])
+        assert got.exit_code == 2, got.output
+        assert "cannot be written" in got.output
+
+
 def test_commands_train_resume_and_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rnnprog.latent import workbench
 
@@ -129,6 +161,13 @@ def test_commands_train_resume_and_evaluate(tmp_path: Path, monkeypatch: pytest.
         (["train", "--set", "steps=0"], "steps=0: must be at least 1"),
         (["train", "--backbone", "nowhere/at/all"], "no checkpoint that transformers loads"),
         (["train", "--backbone", "x", "--device", "gpu"], "choose cpu, cuda or cuda:0"),
+        (["train", "--device", "gpu"], "choose cpu, cuda or cuda:0"),
+        (["train", "--device", "cuda:first"], "choose cpu, cuda or cuda:0"),
+        (["train", "--set", "dtype=float16"], "float16 overflows"),
+        (["train", "--method", "M.9"], "no method 'M.9'"),
+        (["train", "--form", "new"], "no form 'new'"),
+        (["demo", "--device", "gpu"], "choose cpu, cuda or cuda:0"),
+        (["table", "--device", "gpu"], "choose cpu, cuda or cuda:0"),
         (["table", "--methods", "M.9"], "no method 'M.9'"),
         (["table", "--seeds", "0"], "name at least one seed"),
         (["evaluate", "--adapter", "nowhere.safetensors", "--data", "nowhere.json"], "not shipped"),
@@ -137,9 +176,12 @@ def test_commands_train_resume_and_evaluate(tmp_path: Path, monkeypatch: pytest.
 def test_bad_commands_end_in_one_line(
     arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rnnprog.latent import workbench
+    from rnnprog.latent import tiny
 
-    monkeypatch.setattr(workbench, "cached", lambda *a, **k: None)
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("trained before the arguments were read")
+
+    monkeypatch.setattr(tiny, "pretrain", never)
     got = RUN.invoke(app, [*arguments, "--out", str(tmp_path)])
     assert got.exit_code == 2
     assert words in got.output
@@ -213,3 +255,11 @@ def test_the_engine_refuses_an_empty_request(engine: LatentEngine) -> None:
 
     with pytest.raises(EmptyConversationError, match="no user message"):
         engine.complete(Request(model="x", messages=(Message.assistant("hello"),)))
+
+
+@pytest.mark.parametrize("adapter", [dspy.ChatAdapter(use_json_adapter_fallback=False), dspy.JSONAdapter()])
+def test_an_empty_field_is_no_question(engine: LatentEngine, adapter: dspy.Adapter) -> None:
+    """Not the words of the layout around it."""
+    lm = dspy.LM("latent/memory", engine=engine, cache=False)
+    with dspy.context(lm=lm, adapter=adapter), pytest.raises(Exception, match="leaves 'question' empty"):
+        dspy.Predict("context, question -> pet")(context="ana", question=" ")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from rnnprog.latent.backbone import Backbone, Prompts
-from rnnprog.latent.conversations import Conversation
+from rnnprog.latent.conversations import Conversation, Question
 from rnnprog.latent.errors import EmptyConversationError, LatentError
 from rnnprog.latent.evaluate import ExamOptions, ExamPaper, examine, foreign, references
 from rnnprog.latent.examination import Examination
 from rnnprog.latent.laboratory import Laboratory
 from rnnprog.latent.model import LatentModel
 from rnnprog.latent.plot import forgetting, save
+from rnnprog.latent.screen import show
 from rnnprog.latent.spec import method
 from rnnprog.latent.synthetic import World
 from rnnprog.latent.talks import encode_talks, final_banks, pack
@@ -149,3 +153,19 @@ def test_overlapping_splits_are_refused(backbone: Backbone, talks: list[Conversa
 
 def test_the_picture_is_drawn(exam: Examination, tmp_path: Path) -> None:
     assert save(forgetting([exam], (0, 3, 6)), tmp_path / "f.png").stat().st_size > 5000
+
+
+def test_questions_without_an_answer_stand_apart(
+    backbone: Backbone, talks: list[Conversation], exam: Examination
+) -> None:
+    """Category 5 of LoCoMo moves neither the scores nor the knowledge curve, and is told in a line of its own."""
+    trap = Question("what car does leo have ?", "not mentioned", (0,), 5)
+    trapped = [replace(talk, questions=(*talk.questions, trap)) for talk in talks]
+    model = awakened(LatentModel(backbone, small("M.3")))
+    again = examine(model, ExamPaper.of(backbone, trapped), options=OPTIONS)
+    assert len(again.adversarial.owners) == len(talks)
+    assert again.answerable.mean("memory").mean == pytest.approx(exam.mean("memory").mean)
+    assert again.knowledge == pytest.approx(exam.knowledge)
+    console = Console(record=True, width=100, file=StringIO())
+    show([again], (0, 5), console)
+    assert f"{len(talks)} questions without an answer, apart: own " in console.export_text()

@@ -1,23 +1,20 @@
-"""LatentMemory: isolation, batching, storage, and every bad input by its message."""
+"""LatentMemory: isolation, batching, and every bad input by its message."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from transformers import ByT5Tokenizer, T5Config, T5ForConditionalGeneration
 
 from rnnprog.latent.backbone import Backbone
 from rnnprog.latent.bank import Bank
-from rnnprog.latent.checkpoint import read_tensors, save_adapter, write_tensors
 from rnnprog.latent.conversations import Turn
 from rnnprog.latent.errors import (
-    BackboneMismatchError,
     BankError,
     CapacityError,
     DeviceMemoryError,
@@ -27,40 +24,10 @@ from rnnprog.latent.errors import (
 )
 from rnnprog.latent.memory import LatentMemory
 from rnnprog.latent.model import LatentModel
-from rnnprog.latent.spec import Form
 from rnnprog.latent.synthetic import World
-from rnnprog.latent.testing import FORMS, NAMED, awakened, small
+from rnnprog.latent.testing import NAMED, small
 from rnnprog.latent.tiny import untrained
-
-SAID = ["ana: i have a dog at home", "ben: how are you today", "ana: i live in paris now"]
-QUESTION = "what pet does ana have ?"
-
-
-def memory(backbone: Backbone, name: str = "M.6", form: Form = "repaired", **more: Any) -> LatentMemory:
-    return LatentMemory(awakened(LatentModel(backbone, small(name, form))), **more)
-
-
-def logits(mem: LatentMemory, user: str = "user") -> torch.Tensor:
-    encoded = mem.model.backbone.encode([f"question: {QUESTION}"])
-    conditioned = mem.model.condition(mem.bank(user), encoded)
-    return mem.model.backbone.logits(conditioned, torch.tensor([[5, 1]])).detach()
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", NAMED)
-def test_a_saved_bank_answers_identically(backbone: Backbone, tmp_path: Path, name: str, form: Form) -> None:
-    one = memory(backbone, name, form)
-    one.write(SAID)
-    one.write_all({"other": SAID[:1]})
-    one.save(tmp_path / "bank.safetensors")
-    two = memory(backbone, name, form)
-    two.load(tmp_path / "bank.safetensors")
-    assert two.users == ("user", "other")
-    assert torch.equal(logits(one), logits(two))
-    assert one.answer(QUESTION) == two.answer(QUESTION)
-    one.write("ben: it rains again")
-    two.write("ben: it rains again")
-    assert torch.equal(one.bank().rows, two.bank().rows)
+from tests.latent.harness import QUESTION, SAID, memory
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -218,72 +185,10 @@ def test_an_impossible_capacity_is_refused(backbone: Backbone, rows: Any) -> Non
         LatentMemory.around(backbone, "M.3", capacity=rows)
 
 
-def test_a_folder_is_no_bank_and_a_bank_is_no_adapter(backbone: Backbone, tmp_path: Path) -> None:
-    mem = memory(backbone)
-    with pytest.raises(LatentError, match="no file"):
-        mem.load(tmp_path)
-    mem.write(SAID)
-    mem.save(tmp_path / "bank.safetensors")
-    with pytest.raises(LatentError, match="holds banks, not an adapter"):
-        LatentMemory.trained(backbone, tmp_path / "bank.safetensors")
-
-
 @pytest.mark.parametrize("text", ["", "   "])
 def test_an_empty_question_is_refused(backbone: Backbone, text: str) -> None:
     with pytest.raises(EmptyConversationError, match="question is empty"):
         memory(backbone).answer(text)
-
-
-def test_foreign_banks_are_refused(backbone: Backbone, world: World, tmp_path: Path) -> None:
-    path = tmp_path / "bank.safetensors"
-    mem = memory(backbone, "M.3")
-    mem.write(SAID)
-    mem.save(path)
-    before = mem.bank().rows
-    wider = memory(untrained(world, width=48), "M.3")
-    with pytest.raises(BackboneMismatchError, match="another width"):
-        wider.load(path)
-    other = memory(untrained(world, width=32, seed=5), "M.3")
-    with pytest.raises(BackboneMismatchError, match="another backbone"):
-        other.load(path)
-    method = memory(backbone, "M.2", "paper")
-    with pytest.raises(BackboneMismatchError, match="another write"):
-        method.load(path)
-    projections = LatentMemory(LatentModel(backbone, small("M.2", "paper"), seed=1))
-    memory(backbone, "M.2", "paper")
-    source = LatentMemory(LatentModel(backbone, small("M.2", "paper"), seed=2))
-    source.write(SAID)
-    source.save(path)
-    with pytest.raises(BackboneMismatchError, match="another write"):
-        projections.load(path)
-    assert torch.equal(mem.bank().rows, before)
-
-
-def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
-    path = tmp_path / "bank.safetensors"
-    mem = memory(backbone)
-    with pytest.raises(EmptyConversationError, match="no bank to save"):
-        mem.save(path)
-    with pytest.raises(LatentError, match="no file"):
-        mem.load(path)
-    mem.write(SAID)
-    mem.save(path)
-    tensors, about = read_tensors(path)
-    tensors["rows"][0, 0, 0] = float("nan")
-    write_tensors(tmp_path / "nan.safetensors", tensors, about)
-    before = mem.bank().rows
-    with pytest.raises(BankError, match="NaN"):
-        mem.load(tmp_path / "nan.safetensors")
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(LatentError, match="not a readable"):
-        mem.load(path)
-    save_file(load_file(str(tmp_path / "nan.safetensors")), str(path), metadata={"schema": "other"})
-    with pytest.raises(LatentError, match="schema 'other'"):
-        mem.load(path)
-    save_adapter(path, mem.model)
-    with pytest.raises(BankError, match="a bank has"):
-        mem.load(path)
-    assert torch.equal(mem.bank().rows, before)
 
 
 def test_out_of_device_memory_halves_the_batch_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,38 +260,27 @@ def test_capacity_and_decay_are_arguments(backbone: Backbone) -> None:
         LatentMemory.around(backbone, small("M.3"), capacity=9)
 
 
-def test_a_file_whose_users_and_banks_differ_is_refused(backbone: Backbone, tmp_path: Path) -> None:
-    path, mem = tmp_path / "bank.safetensors", memory(backbone)
-    mem.write_all({"a": SAID, "b": SAID})
-    mem.save(path)
-    tensors, about = read_tensors(path)
-    write_tensors(path, tensors, {**about, "users": ["a"]})
-    with pytest.raises(BankError, match="1 users and holds 2 banks"):
-        mem.load(path)
-    assert mem.users == ("a", "b")
-
-
 def test_reset_of_an_unknown_user_is_named(backbone: Backbone) -> None:
     with pytest.raises(LatentError, match="'nobody'"):
         memory(backbone).reset("nobody")
 
 
-def test_wrong_backbones_are_refused(backbone: Backbone, tmp_path: Path) -> None:
-    from types import SimpleNamespace
-
-    with pytest.raises(LatentError, match="'gpt2'"):
-        Backbone(SimpleNamespace(config=SimpleNamespace(model_type="gpt2")), backbone.tokenizer)
-    with pytest.raises(LatentError, match="float16"):
-        Backbone.load("any", dtype="float16")
-    if not torch.cuda.is_available():
-        with pytest.raises(LatentError, match="no CUDA"):
-            Backbone.load("any", device="cuda")
+def test_a_text_with_half_a_surrogate_pair_is_written_and_asked(backbone: Backbone) -> None:
+    """Models and chat logs send such halves at times; no tokenizer takes them."""
+    for split in ("error", "split"):
+        mem = memory(backbone, long_turns=split)
+        mem.write("ana: i have a dog \ud83d at home")
+        assert isinstance(mem.answer("what \ud83d pet ?", max_new_tokens=2), str)
 
 
-def test_a_backbone_loads_from_a_folder_in_both_precisions(backbone: Backbone, tmp_path: Path) -> None:
-    backbone.model.save_pretrained(tmp_path)
-    backbone.tokenizer.save_pretrained(tmp_path)
-    again, half = Backbone.load(tmp_path), Backbone.load(tmp_path, dtype="bfloat16")
-    assert again.fingerprint == backbone.fingerprint == half.fingerprint
-    assert half.dtype is torch.bfloat16
-    assert torch.equal(again.encode(SAID).latents, backbone.encode(SAID).latents)
+def test_a_long_turn_without_spaces_is_split_between_characters() -> None:
+    """As many languages write, and a tokenizer of bytes meets them."""
+    tokenizer = ByT5Tokenizer()
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=16, d_kv=4, d_ff=32, num_layers=1, num_heads=4, decoder_start_token_id=0
+    )
+    wide = Backbone(T5ForConditionalGeneration(config), tokenizer, max_tokens=64)
+    mem = LatentMemory(LatentModel(wide, small("M.6")), long_turns="split")
+    mem.write("我" * 100)
+    assert mem.turns() == 8
+    assert int(mem.bank().tokens[0]) == 300 + 8

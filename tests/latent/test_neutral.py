@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import (
@@ -221,3 +224,31 @@ def test_half_precision_backbone(world: object) -> None:
         loss.backward()
         assert torch.isfinite(loss)
         assert len(model.generate(bank, encoded, 4)) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"), [(T5Config, T5ForConditionalGeneration), (MT5Config, MT5ForConditionalGeneration)]
+)
+def test_a_head_that_is_not_tied_to_the_embeddings_stays_so(settings: type, kind: type, tmp_path: Path) -> None:
+    """As Flan-T5 and mT5 are stored: with a head of their own, and hidden states that are not scaled before it."""
+    tokenizer = word_tokenizer(["ana", "dog"])
+    config = settings(
+        vocab_size=len(tokenizer), d_model=16, d_kv=4, d_ff=32, num_layers=2, num_heads=4, decoder_start_token_id=0,
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    model = kind(config)
+    model.lm_head.weight = torch.nn.Parameter(torch.randn(model.lm_head.weight.shape))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    stored.pop("scale_decoder_outputs", None)
+    (tmp_path / "config.json").write_text(json.dumps({**stored, "tie_word_embeddings": False}))
+    backbone = Backbone.load(tmp_path)
+    encoded, labels = backbone.encode(["ana dog"]), backbone.labels(["dog"])
+    hidden = backbone.model.get_decoder()(
+        input_ids=torch.tensor([[0, *labels[0, :-1].tolist()]]),
+        encoder_hidden_states=encoded.latents,
+        encoder_attention_mask=encoded.mask.long(),
+    ).last_hidden_state
+    logits = backbone.logits(Conditioned(encoded.latents, encoded.mask), labels)
+    torch.testing.assert_close(logits, hidden @ model.lm_head.weight.T)

@@ -279,7 +279,7 @@ def test_publishing_writes_every_view(laboratory: Laboratory, tmp_path: Path) ->
 def test_the_command_goes_on_and_names_what_is_unfinished(
     laboratory: Laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "tiny_job", lambda out, plan, say: job(laboratory, out / "table", plan))
+    monkeypatch.setattr(runs, "tiny_job", lambda out, plan, say, device: job(laboratory, out / "table", plan))
     document = tmp_path / "results.md"
     document.write_text(DOCUMENT)
     command = ["table", "--out", str(tmp_path), "--seeds", "1", "--steps", "1", "--methods", "M.3", "--forms"]

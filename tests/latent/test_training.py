@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from rnnprog.latent.backbone import Backbone
+from rnnprog.latent.backbone import Backbone, Prompts
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.checkpoint import load_adapter, save_adapter
 from rnnprog.latent.conditioning import Encoded
@@ -18,7 +19,7 @@ from rnnprog.latent.model import LatentModel
 from rnnprog.latent.sources import CachedBanks, CachedProducts, ReplayedWrites, bank_source
 from rnnprog.latent.spec import MethodSpec, ReadSpec, WriteSpec, method
 from rnnprog.latent.synthetic import World
-from rnnprog.latent.talks import write_talks
+from rnnprog.latent.talks import encode_questions, encode_talks, write_talks
 from rnnprog.latent.testing import NAMED, awakened, small
 from rnnprog.latent.tiny import untrained
 from rnnprog.latent.train import Exercise, TrainConfig, train
@@ -157,6 +158,17 @@ def test_resuming_with_other_settings_is_refused(backbone: Backbone, exercise: E
         train(model, exercise, replace(CONFIG, steps=2, rate=1.0), folder=tmp_path)
 
 
+def test_resuming_with_other_data_is_refused(
+    backbone: Backbone, exercise: Exercise, world: World, tmp_path: Path
+) -> None:
+    """A finished folder would otherwise hand back the adapter of the old data as if it had been trained."""
+    train(LatentModel(backbone, small("M.6")), exercise, replace(CONFIG, steps=2), folder=tmp_path)
+    talks = world.conversations(6, 2)
+    other = Exercise(encode_talks(backbone, talks, Prompts()), encode_questions(backbone, talks, Prompts()))
+    with pytest.raises(LatentError, match="other settings \\(data\\)"):
+        train(LatentModel(backbone, small("M.6")), other, replace(CONFIG, steps=2), folder=tmp_path)
+
+
 def test_equal_seeds_train_equal_weights_and_other_seeds_do_not(backbone: Backbone, exercise: Exercise) -> None:
     runs = []
     for seed in (1, 1, 2):
@@ -243,6 +255,9 @@ def test_bad_training_requests_are_refused(backbone: Backbone, exercise: Exercis
         TrainConfig(steps=0)
     with pytest.raises(LatentError, match="rate=-1"):
         TrainConfig(rate=-1)
+    for name, value in (("rate", math.nan), ("clip", 0.0), ("patience", 0), ("window", 0), ("weight_decay", -1.0)):
+        with pytest.raises(LatentError, match=f"{name}={value}"):
+            TrainConfig(**{name: value})  # type: ignore[arg-type]
     model = LatentModel(backbone, small("M.3"))
     with torch.no_grad():
         model.read_path.memory.weight.fill_(float("nan"))

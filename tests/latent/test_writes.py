@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rnnprog.latent.bank import Bank
 from rnnprog.latent.errors import BankError, CapacityError, LatentError
 from rnnprog.latent.hebbian import Hebbian
-from rnnprog.latent.spec import WriteSpec
+from rnnprog.latent.spec import ReadSpec, WriteSpec
 from rnnprog.latent.write_rules import AttentionCoupled, SparseSlots, TokenRing, write_rule
 
 RULES = ("attention", "hebbian", "slots", "ring", "addressed")
@@ -230,6 +230,23 @@ def test_misfits_are_named() -> None:
         writer(make("attention", rows=5).empty(2), latents, mask)
     with pytest.raises(BankError, match="users=0"):
         writer.empty(0)
+
+
+@pytest.mark.parametrize("top_k", [0, -1])
+def test_slots_are_written_or_refused(top_k: int) -> None:
+    with pytest.raises(CapacityError, match="at least one slot"):
+        WriteSpec("slots", top_k=top_k)
+
+
+def test_unknown_parts_are_refused_by_name() -> None:
+    with pytest.raises(LatentError, match="no write rule 'sum': choose among attention"):
+        WriteSpec("sum")  # type: ignore[arg-type]
+    with pytest.raises(LatentError, match="no read path 'direct': choose among prefix"):
+        ReadSpec("direct")  # type: ignore[arg-type]
+    with pytest.raises(LatentError, match="no start 'ones': choose among zeros"):
+        ReadSpec("gated", initial="ones")  # type: ignore[arg-type]
+    with pytest.raises(CapacityError, match="rows=True"):
+        WriteSpec("slots", rows=True, top_k=1)
 
 
 @pytest.mark.parametrize(

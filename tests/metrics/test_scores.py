@@ -85,6 +85,14 @@ def test_errors_by_hand_and_a_failed_step_is_charged_the_worst() -> None:
     assert math.isnan(score(trace([(..., 1.0)]), "mae[y]"))
 
 
+def test_an_answer_beyond_all_numbers_is_a_failed_step_and_no_end_of_the_exam() -> None:
+    walk = trace([(1.0, 2.0), (1e200, 2.0), (10**400, 2)])
+    scores = score_steps(walk, "mse[y]")
+    assert list(scores.values) == [1.0, 1.0, 1.0]
+    assert scores.failures == 2
+    assert score_steps(trace([(-1e308, 1e308), (1.0, 2.0)]), "mae[y]").failures == 1
+
+
 def test_a_metric_of_numbers_on_labels_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="use accuracy"):
         score(trace([("sun", "rain")]), "mae[y]")

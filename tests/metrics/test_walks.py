@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnprog.cells.playbook import Playbook
 from rnnprog.errors import ConfigurationError
 from rnnprog.memory import Memory, MemorySection
 from rnnprog.metrics import cost, faults, learning_curve, memory_curve, memory_of, recovery, score_steps, summary
@@ -122,6 +123,25 @@ def test_memory_curve_of_a_carry_that_is_no_memory_or_was_not_recorded() -> None
     assert math.isnan(point.retention)
     with pytest.raises(ConfigurationError, match="lag"):
         memory_curve(bare, lag=0)
+
+
+def test_bullets_of_a_playbook_are_items_and_their_counts_are_not() -> None:
+    first = Playbook().add("clues", "a").add("clues", "b")
+    books = (first, first.mark({"clu-00001": "helpful"}), first.without(["clu-00001"]))
+    records = [
+        StepRecord(
+            t=t,
+            id=str(t),
+            inputs={},
+            after=(
+                Update(of="", operation="edit", parent=str(t), digest=str(t + 1), carry=book.model_dump(mode="json")),
+            ),
+        )
+        for t, book in enumerate(books)
+    ]
+    points = memory_curve(Trace(sequence="s", initial_digest="0", records=tuple(records)))
+    assert [p.items for p in points] == [2, 2, 1]
+    assert [p.retention for p in points[1:]] == [1.0, 0.5]
 
 
 def test_an_item_that_comes_back_is_young_again() -> None:

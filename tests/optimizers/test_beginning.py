@@ -12,9 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rnnprog.module import RecurrentModule
 from rnnprog.optimizers import Instructions, OptunaTuner, Schedule, Space
-from rnnprog.optimizers.plan import RETRY, Board
+from rnnprog.optimizers.board import Board
+from rnnprog.optimizers.marks import RETRY, WORKER
 from rnnprog.optimizers.planted import planted_sequences
-from rnnprog.optimizers.workers import WORKER, Worker
+from rnnprog.optimizers.workers import Worker
 
 SEQUENCES = planted_sequences(4, steps=3)
 SPACE = Space(parts=(Instructions(phase="predictor", texts=("One.", "Two."), proposals=0),))
@@ -54,7 +55,7 @@ def test_a_trial_begun_while_another_worker_starts_is_not_taken_for_an_orphan() 
 
 
 def test_an_orphan_is_still_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnprog.optimizers.plan._SIGNING", 0.0)
+    monkeypatch.setattr("rnnprog.optimizers.board._SIGNING", 0.0)
     study = optuna.create_study(storage=InMemoryStorage())
     study.ask()
     assert Board(study, Worker(study)).take_up() == 1

@@ -15,9 +15,10 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from rnnprog.optimizers import claims
-from rnnprog.optimizers.claims import DRAWN, Claims
-from rnnprog.optimizers.plan import Board
-from rnnprog.optimizers.workers import WORKER, Worker, _started
+from rnnprog.optimizers.board import Board
+from rnnprog.optimizers.claims import Claims
+from rnnprog.optimizers.marks import DRAWN, WORKER
+from rnnprog.optimizers.workers import Worker, _started
 
 
 class Slow(InMemoryStorage):

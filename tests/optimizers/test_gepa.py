@@ -6,9 +6,10 @@ from typing import Any
 
 import dspy
 import pytest
+from dspy.utils.exceptions import LMAuthError
 
 import rnnprog
-from rnnprog.errors import ConfigurationError
+from rnnprog.errors import ConfigurationError, LMUnavailableError
 from rnnprog.module import RecurrentModule
 from rnnprog.optimizers import Budget, GepaTuner, Objective
 from rnnprog.optimizers.data import items_of
@@ -131,3 +132,46 @@ def test_arguments_that_gepa_does_not_know_are_told_with_what_is_near(given: dic
 def test_what_gepa_would_ignore_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="score of one walk"):
         GepaTuner(Objective("accuracy", **given))
+
+
+def test_a_model_that_is_down_is_an_error_and_no_score_of_zero(student: RecurrentModule) -> None:
+    def refuses(_prompt: Any) -> Any:
+        raise LMAuthError("no such key")
+
+    student.set_lm(rnnprog.scripted_lm(refuses))
+    with pytest.raises(LMUnavailableError, match="no such key"):
+        GepaTuner("accuracy", prompt_model=planted_lm()).compile(student, trainset=SEQUENCES[:3], valset=SEQUENCES[3:])
+
+
+def test_a_model_that_goes_down_later_ends_it_with_what_was_found(student: RecurrentModule) -> None:
+    told, answer = [0], planted_lm(restless=True).engine.complete
+
+    class Failing:
+        def complete(self, request: Any) -> Any:
+            told[0] += 1
+            if told[0] > 40:
+                raise LMAuthError("the key has run out")
+            return answer(request)
+
+        def __deepcopy__(self, _memo: object) -> Failing:
+            return self
+
+    student.set_lm(dspy.LM("test/failing", engine=Failing(), cache=False, num_retries=0))
+    tuner = GepaTuner("accuracy", prompt_model=planted_lm(restless=True), metric_calls=500, concurrency=1)
+    with pytest.warns(UserWarning, match="ended early.*the key has run out"):
+        program: Any = tuner.compile(student, trainset=SEQUENCES[:3], valset=SEQUENCES[3:])
+    assert program.score >= 0
+    assert told[0] < 60
+
+
+def test_a_program_without_a_trace_cannot_be_scored_by_steps(student: RecurrentModule) -> None:
+    class Outer(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = student
+
+        def forward(self, steps: Any) -> dspy.Prediction:
+            return dspy.Prediction(answer=str(self.inner(steps=steps).outputs))
+
+    with pytest.raises(ConfigurationError, match=r"no trace; .*trace=walked\.trace"):
+        GepaTuner("accuracy").compile(Outer(), trainset=SEQUENCES[:3], valset=SEQUENCES[3:])

@@ -13,13 +13,10 @@ from scipy import stats
 
 from rnnprog.errors import ConfigurationError
 from rnnprog.optimizers.futility import Statistic, look_bounds, rank_bounds, signed_rank_z
-from rnnprog.optimizers.pruning import (
-    PRUNED_AFTER,
-    HalvingPruner,
-    PairedPruner,
-    make_pruner,
-    second_chance,
-)
+from rnnprog.optimizers.halving import HalvingPruner
+from rnnprog.optimizers.marks import PRUNED_AFTER
+from rnnprog.optimizers.pruning import PairedPruner, make_pruner
+from rnnprog.optimizers.second_chance import second_chance
 
 
 def test_look_bounds_hold_the_error_of_correlated_looks() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import optuna
 import pytest
 
-from rnnprog.optimizers.plan import CANDIDATE, Board
+from rnnprog.optimizers.board import Board
+from rnnprog.optimizers.marks import CANDIDATE
 from rnnprog.optimizers.workers import Worker
 
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,20 @@ def test_arms_whose_names_look_alike_as_files_keep_their_own(tmp_path: Path) -> 
     exam = ExamResult(task="t", arms=(Arm(label="a/b", runs=(run,)), Arm(label="a b")))
     exam = exam.model_copy(update={"arms": (exam.arms[0], Arm(label="a b", runs=(ArmRun(result=Result()),)))})
     assert read_exam(write_exam(exam, tmp_path)) == exam
+    long = exam.model_copy(update={"arms": (exam.arms[0].model_copy(update={"label": "river:" + "x" * 400}),)})
+    assert read_exam(write_exam(long.model_copy(update={"comparisons": ()}), tmp_path / "long")).arms == long.arms
+
+
+def test_a_file_of_traces_that_lost_whole_sequences_is_refused(tmp_path: Path) -> None:
+    path = write_exam(sample_exam(3, 4, 1), tmp_path)
+    traces = next((tmp_path / "traces").glob("00-*"))
+    lines = traces.read_text().splitlines(keepends=True)
+    for kept in (lines[:6], [*lines[:6], lines[6][:20]]):  # a start line, four steps, an end line
+        traces.write_text("".join(kept))
+        with pytest.raises(TraceError, match="1 sequences of 3: it is cut short"):
+            read_exam(path)
+    path.write_text(re.sub(r'"sequences": \d+', '"sequences": null', path.read_text()))  # as older versions wrote it
+    assert len(read_exam(path).arms[0].runs[0].result.traces) == 1
 
 
 def test_labels_must_differ_and_comparisons_must_name_arms() -> None:
@@ -44,10 +59,15 @@ def test_labels_must_differ_and_comparisons_must_name_arms() -> None:
         ("{", "is not the result of an exam"),
         ('{"format": 1}', "has no arms"),
         ("[1]", "has no arms"),
+        ("[" * 100_000, "is not the result of an exam"),
         ('{"format": 99, "arms": []}', "format is not 1"),
         ('{"format": 1, "task": "t", "arms": [{"label": "a", "colour": 1, "runs": []}]}', "colour"),
         (
             '{"format": 1, "task": "t", "arms": [{"label": "a", "runs": [{"result": {}, "traces": "../../x.jsonl"}]}]}',
+            "leads out",
+        ),
+        (
+            '{"format": 1, "task": "t", "arms": [{"label": "a", "runs": [{"result": {}, "prompts": "/etc/x.jsonl"}]}]}',
             "leads out",
         ),
         (

@@ -15,7 +15,7 @@ from rnnprog.report.arms import arm_rows
 from rnnprog.report.columns import FLAGS, columns_of
 from rnnprog.report.sample import sample_exam, sample_trace
 from rnnprog.report.verdict import headline
-from rnnprog.trace import Trace
+from rnnprog.trace import StepRecord, Trace
 
 FORGED = '<script>document.title = "forged"</script><img src=x onerror=\'document.title = "forged"\'>'
 Open = Callable[..., Any]
@@ -91,6 +91,19 @@ def test_search_finds_texts_in_every_block(exam: ExamResult, page_file: Path, op
     assert page.inner_text("#detail mark").lower() == "sunny spells"
     page.fill("#filter-text", "no such text anywhere")
     page.wait_for_selector("text=No step matches.")
+
+
+def test_search_reads_a_step_as_it_is_shown(open_page: Open, small_trace: Trace, tmp_path: Path) -> None:
+    """Quotation marks and line ends are found; what only the page's own notation holds is not."""
+    inputs = {"report": 'he said "no"\nand left', "long": "aB" * 40_000, "İ": "x" * 5}
+    records = (small_trace.records[0].model_copy(update={"inputs": inputs}), *small_trace.records[1:])
+    page = open_page(build_walk([small_trace.model_copy(update={"records": records})], tmp_path / "page.html"))
+    for words, count in (('said "NO"', 1), ("ab", 1), ('"p":', 0), ("report", 1), ("xxx", 1)):
+        page.fill("#filter-text", words)
+        wait_for_count(page, count)
+        if count:
+            page.wait_for_selector("#detail h2:has-text('step 0')")
+            page.wait_for_selector("#detail mark")
 
 
 def test_search_finds_the_step_that_wrote_a_line_of_memory(open_page: Open, small_trace: Trace, tmp_path: Path) -> None:
@@ -207,6 +220,16 @@ def test_content_is_never_markup(open_page: Open, small_trace: Trace, tmp_path: 
     assert page.title() == FORGED
     assert page.locator("main img").count() == 0
     assert page.inner_text("#prompts pre >> nth=0") == FORGED
+
+
+def test_wild_numbers_are_drawn_without_a_complaint(open_page: Open, tmp_path: Path) -> None:
+    pairs = [(1e300, 0.0), (-1e308, 1e308), (1.0, float("nan")), (2.0, 2.5), (3.0, 1e39)]
+    records = [
+        StepRecord(t=t, id=str(t), inputs={}, prediction={"y": said}, target={"y": true})
+        for t, (said, true) in enumerate(pairs)
+    ]
+    page = open_page(build_walk([Trace(sequence="s", records=tuple(records))], tmp_path / "page.html"))
+    assert page.locator("#values svg").count() == 1
 
 
 def test_prompts_are_opened_on_demand(open_page: Open, small_trace: Trace, tmp_path: Path) -> None:

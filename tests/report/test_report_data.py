@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnprog.cells.playbook import Playbook
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
 from rnnprog.metrics import memory_curve, recovery, score_steps
 from rnnprog.report import blocks
@@ -142,6 +143,15 @@ def test_retention_is_that_of_the_metrics() -> None:
     assert arm_rows(exam, columns_of(exam))[0].retention == pytest.approx(np.mean(kept[1:]))  # nothing to keep at first
 
 
+def test_drift_is_that_of_the_metrics() -> None:
+    trace = sample_trace(60)
+    exam = exam_of(trace)
+    gone = [p.drift for p in memory_curve(trace)][10:]
+    assert 0 < np.mean(gone) < 1
+    assert arm_rows(exam, columns_of(exam))[0].drift == pytest.approx(np.mean(gone))
+    assert arm_rows(exam_of(labels("aab", "aaa")), columns_of(exam_of(labels("aab", "aaa"))))[0].drift is None
+
+
 def test_learning_curve_of_two_sequences_worked_out_by_hand() -> None:
     columns = columns_of(exam_of(labels("aaaaaaaaaa", "aabbaaaaaa", "1"), labels("aaaaaaaaaa", "abbaaaaaaa", "2")))
     (curve,) = learning_curves(columns, 1)
@@ -251,6 +261,13 @@ def test_blocks_hold_what_json_does_not_know() -> None:
         "x": ["NaN", "Infinity", 1.5],
         "y": "?",
     }
+
+
+def test_a_playbook_is_read_as_it_stands_in_the_prompt() -> None:
+    book = Playbook().add("clues", "Wind brings rain.").add("others", "Fog stays.").mark({"clu-00001": "helpful"})
+    carry = book.model_dump(mode="json")
+    assert carry_lines(carry)[:2] == ["#bullets", f"-{book.bullets[0].render()}"]
+    assert carry_items(carry) == frozenset({("clues", "Wind brings rain."), ("others", "Fog stays.")})
 
 
 @pytest.mark.parametrize(

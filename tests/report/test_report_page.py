@@ -97,6 +97,9 @@ def test_prompts_are_read_by_prediction(tmp_path: Path) -> None:
     path.write_text('{"id": "b"}\n{"id": "a", "prompt": "p"}\n')
     with pytest.raises(TraceError, match="line 1"):
         read_prompts(path)
+    path.write_bytes(b'{"id": "a", "prompt": "\xff"}\n{"id": "a", "prompt": "p"}\n')
+    with pytest.raises(TraceError, match="line 1"):
+        read_prompts(path)
     with pytest.raises(TraceError, match="no file of prompts"):
         read_prompts(tmp_path / "gone.jsonl")
 

@@ -6,15 +6,28 @@ from typing import Any
 
 import pytest
 
+from rnnprog.evaluate.scoring import arm_figures
 from rnnprog.exam_result import Arm, ArmRun, ExamResult, MetricSpec
+from rnnprog.metrics import get_metric
 from rnnprog.report import numbers
 from rnnprog.report.arms import ArmRow, arm_rows
 from rnnprog.report.columns import columns_of
+from rnnprog.report.dress import to_html, to_latex, to_markdown
 from rnnprog.report.sample import NOTE, sample_exam
-from rnnprog.report.tables import Table, memory_table, recovery_table, result_table, to_html, to_latex, to_markdown
+from rnnprog.report.tables import (
+    Table,
+    further_table,
+    memory_table,
+    recovery_table,
+    result_table,
+)
 from rnnprog.report.verdict import headline, statements
-from rnnprog.statistics import Comparison
+from rnnprog.statistics import Comparison, Estimate
 from rnnprog.trace import Failure, Result, StepRecord, Trace
+
+
+def _figures(runs: list[ArmRun]) -> dict[str, Estimate]:
+    return arm_figures(runs, [get_metric("mae[y]")], pooled=False)
 
 
 def rows_of(exam: ExamResult) -> list[ArmRow]:
@@ -133,7 +146,11 @@ def test_nothing_scored() -> None:
     record = StepRecord(t=0, id="0", inputs={}, prediction={"y": 1})
     run = ArmRun(result=Result(traces=(Trace(sequence="s", records=(record,)),)))
     exam = ExamResult(task="t", arms=(Arm(label="a", runs=(run,)),))
-    assert headline(exam, rows_of(exam)).startswith("Nothing was scored")
+    assert headline(exam, rows_of(exam)).startswith("Nothing was scored: no step has")
+    judged = exam.model_copy(update={"config": {"judge": {"kind": "match"}}})
+    assert headline(judged, rows_of(judged)) == "Nothing was scored: the judge gave no verdict."
+    unasked = exam.model_copy(update={"metric": MetricSpec.of("judged")})
+    assert "'judged' is what a judge says, and none was asked" in headline(unasked, rows_of(unasked))
 
 
 def test_result_table_has_every_arm_and_its_floor_asks_no_model() -> None:
@@ -144,6 +161,33 @@ def test_result_table_has_every_arm_and_its_floor_asks_no_model() -> None:
     assert table.rows[-1][table.columns.index("calls / step")] == "–"
     assert table.rows[3][table.columns.index("gain over control")] == "control"
     assert "Holm" in table.note
+
+
+def test_metrics_that_did_not_decide_are_shown_with_their_intervals() -> None:
+    found = Estimate(value=0.5, low=0.25, high=0.75, level=0.95, n=9, unit="steps", method="")
+    names = ("score", "macro_f1[y]", "mae[y]", "house points", "calls per step", "tokens of the warm-up", "recovery")
+    first = arm("new", "aab").model_copy(update={"figures": dict.fromkeys(names, found)})
+    floor = arm("rule", "aaa", "floor").model_copy(update={"figures": {"mae[y]": found}})
+    table = further_table(ExamResult(task="t", arms=(first, floor, arm("old", "abb"))))
+    assert table.columns == ("arm", "macro_f1[y] [95 %]", "mae[y] [95 %]", "house points [95 %]")
+    shown = "0.5 [0.25, 0.75]"
+    assert table.rows == (("new", shown, shown, shown), ("rule", "–", shown, "–"))
+    assert "Lower is better: mae[y]." in table.note
+    assert further_table(sample_exam(2, 3, 1)).rows == ()
+
+
+def test_where_recovery_means_nothing_the_results_say_why() -> None:
+    record = StepRecord(t=0, id="0", inputs={}, prediction={"y": 1.5}, target={"y": 2.5})
+    run = ArmRun(result=Result(traces=(Trace(sequence="s", records=(record,)),)))
+    exam = ExamResult(
+        task="t", metric=MetricSpec.of("mae[y]"), arms=(Arm(label="a", runs=(run,), figures=_figures([run])),)
+    )
+    assert "Recovery from errors is not given: nothing hits a number exactly" in result_table(exam, rows_of(exam)).note
+
+
+def test_an_interval_is_never_broken_between_its_ends() -> None:
+    table = Table("t", ("arm", "x"), (("a b", "44.2 % [37.1, 50.4]"),), ("arm",))
+    assert "<td>44.2\u00a0% [37.1,\u00a050.4]</td>" in to_html(table)
 
 
 def test_recovery_is_given_for_every_arm_and_floor() -> None:

@@ -131,6 +131,18 @@ def test_one_long_sequence_is_resampled_in_blocks() -> None:
     assert "fewer than 10" in str(single)
 
 
+def test_very_many_sequences_take_neither_the_memory_nor_the_time_of_pairs() -> None:
+    """BCa leaves out each sequence once: of 40,000 that would be a table of 12 GB, twice."""
+    rng = np.random.default_rng(5)
+    many = rng.normal(size=40_000)
+    low, high = mean_interval(many, "sequences", 0.95, 2_000, 0)
+    assert (low, high) == pytest.approx((many.mean() - 1.96 / 200, many.mean() + 1.96 / 200), abs=1e-3)
+    some = rng.normal(size=3_000)
+    low, high = mean_interval(some, "sequences", 0.95, 2_000, 0)
+    half = 1.96 * some.std() / 3_000**0.5
+    assert (low, high) == pytest.approx((some.mean() - half, some.mean() + half), abs=3e-3)
+
+
 def test_all_right_is_not_certain() -> None:
     walks = [walk(["a"], str(i), truth="a") for i in range(20)]
     found = interval(score_steps(walks, "accuracy"))

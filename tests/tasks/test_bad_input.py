@@ -64,7 +64,16 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any], tuple[str, ...]]] = {
         NEXT,
         ("row 3, column 'rain'", "'trace'", "number", "type the field as str"),
     ),
-    "decimal comma": (HEAD + '1,"0,5",sun\n2,0,sun\n', NEXT, ("row 2, column 'rain'", "decimal point")),
+    "decimal comma": (
+        HEAD + '1,"0,5",sun\n2,0,sun\n',
+        NEXT,
+        ("row 2, column 'rain'", "decimal point", "Reading(decimal=',')"),
+    ),
+    "decimal point among commas": (
+        HEAD + '1,"0,5",sun\n2,1.5,sun\n',
+        {**NEXT, "reading": Reading(decimal=",")},
+        ("row 3, column 'rain'", "no number with a decimal comma"),
+    ),
     "header only": (HEAD, NEXT, ("no data rows",)),
     "no bytes": ("", NEXT, ("empty (0 bytes)",)),
     "blank header": ("\n1,0,sun\n", NEXT, ("row 1", "no header")),
@@ -172,6 +181,7 @@ def test_a_long_value_does_not_flood_the_message() -> None:
         ({"target": "next:x", "sort": True}, "order_by="),
         ({"target": "next:x", "reading": Reading(columns={"q": "x"})}, r"\['q'\], which are no fields"),
         ({"target": "next:x", "reading": Reading(missing=cast(Any, "drop"))}, "choose 'error' or 'skip'"),
+        ({"target": "next:x", "reading": Reading(decimal=";")}, "choose '\\.' or ','"),
     ],
 )
 def test_settings_that_cannot_work(named: dict[str, Any], told: str) -> None:

@@ -299,6 +299,7 @@ def test_tables_that_do_not_fit(tables: dict[str, list[dict[str, Any]]], told: s
     ("options", "told"),
     [
         ({"fields": ["hospital_course"]}, "gives the diagnosis away"),
+        ({"fields": "age, hospital_course"}, "'hospital_course' gives the diagnosis away"),
         ({"fields": ["weather"]}, "have no field 'weather'"),
         ({"fields": []}, "no fields"),
         ({"labels": "both"}, "choose 'icd' or 'note'"),

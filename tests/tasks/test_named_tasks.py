@@ -190,6 +190,16 @@ def test_every_change_changes_the_deciding_input() -> None:
         assert all(a["decides"] != b["decides"] for a, b in pairwise(rules))
 
 
+@pytest.mark.parametrize(
+    ("options", "due"),
+    [({"n_steps": "abc"}, "int"), ({"noise": [1]}, "float"), ({"n_steps": None}, "int"), ({"seed": True}, "int")],
+)
+def test_an_option_of_another_type_is_no_traceback(options: dict[str, Any], due: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"of the wrong type; give {due}"):
+        load_task("regimes", **options)
+    assert load_task("regimes", n_steps=np.int64(9), noise=0).n_steps == 9
+
+
 @pytest.mark.parametrize("options", [{"noise": 1.5}, {"n_steps": 0}, {"n_steps": 5, "n_changes": 3}, {"seed": -1}])
 def test_regimes_refuse_what_cannot_be(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="at least"):

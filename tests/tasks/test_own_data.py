@@ -180,3 +180,13 @@ def test_coded_classes_come_with_their_names() -> None:
         "text -> label: Literal['neg', 'pos']",
     )
     assert [step.target for step in data.sequences[0].steps] == [{"label": "neg"}, {"label": "pos"}]
+
+
+def test_numbers_with_a_decimal_comma(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("x;n;flag;word;y\n1.234,5;7;true;1,5;-0,25\n1,5e2;7;true;1,5;1\n")
+    signature = "x: float, n: int, flag: bool, word: str -> y: Optional[float]"
+    data = from_file(path, signature, reading=Reading(delimiter=";", decimal=","))
+    first, second = data.sequences[0].steps
+    assert first.inputs == {"x": 1234.5, "n": 7, "flag": True, "word": "1,5"}
+    assert (first.target, second.inputs["x"], second.target) == ({"y": -0.25}, 150.0, {"y": 1.0})

@@ -2,14 +2,21 @@
 function fields(values) {
   const pairs = Object.entries(values || {});
   if (!pairs.length) return h("p", { class: "note" }, "none");
-  return h("dl", { class: "fields" }, pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, found(asText(value)))]));
+  return h("dl", { class: "fields" }, pairs.map(([name, value]) => [h("dt", {}, found(name)), h("dd", {}, found(asText(value)))]));
 }
+
+const MOST_MARKS = 2000;
 
 // The words of the search, marked where they stand.
 function found(text) {
-  const words = filters.text.trim().toLowerCase(), at = words ? text.toLowerCase().indexOf(words) : -1;
-  if (at < 0) return [text];
-  return [text.slice(0, at), h("mark", {}, text.slice(at, at + words.length)), ...found(text.slice(at + words.length))];
+  const words = filters.text.trim().toLowerCase(), small = text.toLowerCase(), parts = [];
+  if (!words || small.length !== text.length) return [text]; // a few letters grow when made small, and places shift
+  let from = 0;
+  for (let at = small.indexOf(words); at >= 0 && parts.length < MOST_MARKS; at = small.indexOf(words, from)) {
+    parts.push(text.slice(from, at), h("mark", {}, text.slice(at, at + words.length)));
+    from = at + words.length;
+  }
+  return [...parts, text.slice(from)];
 }
 
 const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, text);

@@ -49,10 +49,16 @@ async function blockHits(k, words) {
   const block = await unpackJson(`steps-${k}`), lines = block.s.map((line) => line.toLowerCase().includes(words));
   return block.r.map((step) => {
     const { c, k: updates, ...own } = step;
-    if (JSON.stringify(own).toLowerCase().includes(words)) return true;
-    return updates.some(({ c: after, d, ...rest }) => JSON.stringify(rest).toLowerCase().includes(words)
-      || (after || []).some((line) => lines[line] && !(c || []).includes(line)));
+    if (says(own, words)) return true;
+    return updates.some(({ c: after, d, ...rest }) => says(rest, words) || (after || []).some((line) => lines[line] && !(c || []).includes(line)));
   });
+}
+
+// Whether a value holds the words, as it is shown: names of fields count, the page's own keys of one or two letters do not.
+function says(value, words) {
+  if (value === null || value === undefined) return false;
+  if (typeof value !== "object") return String(value).toLowerCase().includes(words);
+  return Object.entries(value).some(([name, inner]) => (name.length > 2 && name.toLowerCase().includes(words)) || says(inner, words));
 }
 
 function tell() {

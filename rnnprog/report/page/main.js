@@ -22,7 +22,7 @@ async function main() {
 function preparePrint() {
   const draw = () => { drawLearning(); drawCost(); drawLengths(); drawTimeline(); };
   addEventListener("beforeprint", () => {
-    byId("settings").open = true;
+    for (const box of document.querySelectorAll(".open-on-paper")) box.open = true;
     document.querySelector("main").style.width = "680px";
     draw();
   });

@@ -1,5 +1,5 @@
 // A task with numbers: what was said against what came true, along the chosen walk.
-const numberIn = (index) => { const text = HEAD.texts[index], value = Number(text); return text === "" || Number.isNaN(value) ? null : value; };
+const numberIn = (index) => { const text = HEAD.texts[index], value = Number(text); return text === "" || !(Math.abs(value) < 1e300) ? null : value; };
 
 let valuesFrame = null;
 

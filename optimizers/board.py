@@ -1,14 +1,8 @@
-"""Where a search stands: the place of each trial in it, whatever was killed, retried or done by other workers.
-
-A trial's *place* counts the trials of an uninterrupted search. A retry has the place of the trial it repeats. Seeds,
-given choices and rounds of proposals hang on places, which is why a resumed search goes on as if nothing had happened.
-"""
+"""What the workers of a study tell each other through its storage: who runs which trial, options, rounds held."""
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -16,55 +10,16 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
-from rnnprog.memory import Value
+from rnnprog.optimizers.marks import AGAIN, CANDIDATE, INTERRUPTED, RETRY, WORKER
 from rnnprog.optimizers.options import Option, Pool
-from rnnprog.optimizers.pruning import AGAIN, PRUNED_AFTER
-from rnnprog.optimizers.workers import WORKER, Worker
+from rnnprog.optimizers.tally import places_of, retried
+from rnnprog.optimizers.workers import Worker
 
-__all__ = [
-    "CANDIDATE",
-    "DUPLICATE",
-    "INTERRUPTED",
-    "RETRY",
-    "Board",
-    "Recent",
-    "Tally",
-    "counted",
-    "places_of",
-    "tally",
-]
+__all__ = ["Board", "refused_proposals"]
 
-RETRY = "retry_of"
-INTERRUPTED = "interrupted"
-DUPLICATE = "same_as"
-CANDIDATE = "rnnprog:candidate"
 _OPTION = "option:"
 _ROUND = "rnnprog:round:"
 _SIGNING = 3.0  # seconds
-
-
-class Recent(optuna.Study):
-    """A study whose trials are read again only where what was read is older than some seconds.
-
-    For samplers and pruners, which read all trials at each question. With one worker nothing changes in between but the
-    trial that asks, and that is handed to them besides.
-
-    Args:
-        study: the study.
-        trials: what was just read of it.
-        seconds: how long a reading serves.
-    """
-
-    def __init__(self, study: optuna.Study, trials: list[FrozenTrial], seconds: float = 5.0) -> None:
-        self.__dict__.update(study.__dict__)
-        self._read, self._when, self._seconds = trials, time.monotonic(), seconds
-
-    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
-        """Return the trials of the given states."""
-        if time.monotonic() - self._when > self._seconds:
-            self._read, self._when = super().get_trials(deepcopy=False), time.monotonic()
-        found = [trial for trial in self._read if states is None or trial.state in states]
-        return copy.deepcopy(found) if deepcopy else found
 
 
 class Board:
@@ -88,11 +43,11 @@ class Board:
 
         Trials that the budget or the user stopped are queued again as well.
         """
-        retried = _retried(self.trials())
+        taken_up = retried(self.trials())
         self._let_sign()
         taken = 0
         for trial in self.trials(TrialState.RUNNING, TrialState.FAIL):
-            if trial.number in retried:
+            if trial.number in taken_up:
                 continue
             if trial.state == TrialState.RUNNING:
                 if _may_be_signing(trial):
@@ -179,78 +134,6 @@ def refused_proposals(study: optuna.Study) -> list[str]:
     return list(dict.fromkeys(told for found in rounds for told in found["rejected"]))
 
 
-def places_of(trials: list[FrozenTrial]) -> dict[int, int]:
-    """Return the place of each trial by its number; all trials must be given."""
-    places: dict[int, int] = {}
-    retries = 0
-    for trial in trials:
-        origin = trial.user_attrs.get(RETRY)
-        if origin is None:
-            places[trial.number] = trial.number - retries
-        else:
-            retries += 1
-            places[trial.number] = places[origin]
-    return places
-
-
-class Tally(Value):
-    """How many candidates a search has tried, and what became of them; ``tried`` is the sum of the next three.
-
-    Attributes:
-        tried: candidates tried; what the number of trials asked for limits.
-        seen: of them, seen to the end, at once or when continued.
-        ended: of them, ended early, and left at that.
-        failed: of them, failed.
-        continued: trials that walked a candidate to the end which had been ended early.
-        repeated: trials that drew a candidate again.
-        broken: trials that were broken off by a kill, the budget or the user.
-    """
-
-    tried: int
-    seen: int
-    ended: int
-    failed: int
-    continued: int
-    repeated: int
-    broken: int
-
-
-def tally(trials: list[FrozenTrial]) -> Tally:
-    """Return what became of the trials that are finished; all trials must be given."""
-    continued, repeated, ended, failed = set(), 0, set(), set()
-    for trial in trials:
-        attrs = trial.user_attrs
-        if DUPLICATE in attrs:
-            repeated += trial.state == TrialState.COMPLETE
-        elif AGAIN in attrs:
-            continued |= {attrs[AGAIN]} if trial.state == TrialState.COMPLETE else set()
-        elif PRUNED_AFTER in attrs:
-            ended.add(trial.number)
-        elif "error" in attrs:
-            failed.add(trial.number)
-    broken = sum(trial.state == TrialState.FAIL and "error" not in trial.user_attrs for trial in trials)
-    plain = [t for t in trials if t.state == TrialState.COMPLETE and not {DUPLICATE, AGAIN} & t.user_attrs.keys()]
-    left = len(ended - continued)
-    return Tally(
-        tried=len(plain) + len(failed),
-        seen=len(plain) - left,
-        ended=left,
-        failed=len(failed),
-        continued=len(continued),
-        repeated=repeated,
-        broken=broken,
-    )
-
-
-def counted(trials: list[FrozenTrial]) -> int:
-    """Return how many trials, running ones too, count towards the number asked for: one for each candidate."""
-    retried = _retried(trials)
-    return sum(
-        not {DUPLICATE, AGAIN} & trial.user_attrs.keys() and trial.number not in retried and not _stopped(trial)
-        for trial in trials
-    )
-
-
 def _may_be_signing(trial: FrozenTrial) -> bool:
     start = trial.datetime_start
     return (
@@ -258,11 +141,3 @@ def _may_be_signing(trial: FrozenTrial) -> bool:
         and start is not None
         and abs((datetime.now() - start).total_seconds()) < _SIGNING
     )
-
-
-def _retried(trials: list[FrozenTrial]) -> set[int]:
-    return {trial.user_attrs[RETRY] for trial in trials if RETRY in trial.user_attrs}
-
-
-def _stopped(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.FAIL and INTERRUPTED in trial.user_attrs
