@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 
 from rnnprog.memory import Value
@@ -76,7 +77,11 @@ class Display:
         now = time.monotonic()
         if self._seen is None or now - self._seen[0] >= every:
             self._seen = now, self._look()
-        self._watcher(self._seen[1].model_copy(update={"spent": self._purse.spent, "doing": doing}))
+        try:
+            self._watcher(self._seen[1].model_copy(update={"spent": self._purse.spent, "doing": doing}))
+        except Exception as error:  # a broken display must not cost a search
+            self._watcher = None
+            warnings.warn(f"on_progress failed and is not called again: {type(error).__name__}: {error}", stacklevel=2)
 
     def _look(self) -> Progress:
         trials = self._board.trials()

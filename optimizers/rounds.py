@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -159,7 +160,7 @@ class Rounds:
         refused: list[str] = []
         with self.evaluator.purse.paying() as meter:
             try:
-                options, refused = self.proposer.propose(request)
+                options, refused = _usable(request, *self.proposer.propose(request))
             except Exception as error:
                 refused = [f"{request.part.name}: {type(error).__name__}: {error}"]
             finally:
@@ -198,3 +199,17 @@ class Rounds:
         if best:
             return dict(best[0].params)
         return {part.name: BASE for part in self.space.parts if isinstance(part, Slotted)}
+
+
+def _usable(request: Request, options: list[Any], refused: list[str]) -> tuple[list[Option], list[str]]:
+    """Return the options that were asked for and can be stored; of the rest, why not."""
+    name, kept, told = request.part.name, list[Option](), [*refused]
+    for option in options:
+        if not isinstance(option, Option) or option.value is None:
+            told.append(f"{name}: {option!r:.80} is no option with a value")
+        elif option.part != name or option.label not in request.labels:
+            told.append(f"{name}: {option.part} {option.label!r} was not asked for, but {', '.join(request.labels)}")
+        else:  # a model may write half a character, which no file and no request can hold
+            text = json.dumps(option.model_dump(mode="json"), ensure_ascii=False)
+            kept.append(Option.model_validate_json(text.encode("utf-8", "replace")))
+    return kept, told

@@ -81,7 +81,7 @@ class Sitting:
         given.update({name: value for name, value in flags.items() if value is not None and name not in _APART})
         if "task" not in given:
             raise ConfigurationError("name a task: on the command line, or as task = ... in the --config file")
-        if "all" in (given.get("cells") or ()):
+        if isinstance(given.get("cells"), list) and "all" in given["cells"]:
             given["cells"] = [one for name in given["cells"] for one in (all_cells() if name == "all" else [name])]
         budgets = given.pop("memory_budgets", None)
         self.config, self.running = split_settings(given if budgets is None else swept(given, budgets))

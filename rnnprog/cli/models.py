@@ -59,6 +59,9 @@ def model(name: str, settings: list[str], record_to: Path | None = None) -> dspy
     waits = given.get("timeout")
     if waits is not None and not (isinstance(waits, (int, float)) and waits > 0):
         raise ConfigurationError(f"--lm-option timeout={waits}: give the seconds to wait for a reply, e.g. timeout=60")
+    warmth = given.get("temperature")
+    if warmth is not None and not isinstance(warmth, (int, float)):
+        raise ConfigurationError(f"--lm-option temperature={warmth}: give a number, e.g. temperature=0.7")
     try:
         if name == EMBEDDED:
             lm = rnnprog.embedded_lm(**given)

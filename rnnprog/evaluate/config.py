@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +119,9 @@ class ExamConfig(Value):
             ConfigurationError: an unknown name or an unusable value.
         """
         rest = {name: value for name, value in given.items() if value is not None}
+        for name, form, fits in _FORMS:
+            if name in rest and not fits(rest[name]):
+                raise ConfigurationError(f"{name} = {rest[name]!r} cannot be used: give {form}")
         try:
             data = DataSpec(**{name: rest.pop(name) for name in DataSpec.model_fields if name in rest})
             settings = dict(rest.pop("cell_options", {}))
@@ -220,6 +223,21 @@ def split_settings(given: Mapping[str, Any]) -> tuple[ExamConfig, Running]:
     """
     how = {name: value for name, value in given.items() if name in Running.model_fields}
     return ExamConfig.of(**{n: v for n, v in given.items() if n not in how}), Running.of(**how)
+
+
+def _list_of(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, (list, tuple)) and all(isinstance(one, kind) for one in value)
+
+
+_FORMS: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
+    ("cells", 'a list of names such as ["reflective", "memprompt"]', _list_of(str)),
+    ("arms", 'tables such as [[arms]] with cell = "reflective"', _list_of(dict)),
+    (
+        "cell_options",
+        "a table for each cell, such as [cell_options.memprompt] with k = 3",
+        lambda value: isinstance(value, Mapping) and all(isinstance(one, Mapping) for one in value.values()),
+    ),
+)
 
 
 def _spec(name: str) -> ArmSpec:

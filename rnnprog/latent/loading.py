@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ from rnnprog.latent.errors import LatentError
 
 FAMILY = ("t5", "mt5", "umt5")
 """Model types that transformers calls encoder-decoders of this family."""
-
-_PIECES = "which needs two more packages: pip install sentencepiece protobuf"
 
 
 def usable(device: str, dtype: str) -> torch.dtype:
@@ -60,9 +57,7 @@ def tokenizer_of(name: str) -> Any:
         # Without any of them transformers makes a tokenizer that knows no word.
         if not files & {"tokenizer.json", "tokenizer_config.json", "spiece.model"}:
             raise LatentError(f"{name} has no tokenizer: save the one that the model was trained with beside it")
-        if "spiece.model" in files and "tokenizer.json" not in files and find_spec("sentencepiece") is None:
-            raise LatentError(f"{name} has its tokenizer as spiece.model, {_PIECES}")
     try:
         return AutoTokenizer.from_pretrained(name)
     except (ValueError, ImportError) as error:
-        raise LatentError(f"the tokenizer of {name} cannot be read; if it is a spiece.model, {_PIECES}") from error
+        raise LatentError(f"the tokenizer of {name} cannot be read: {error}") from error

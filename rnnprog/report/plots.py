@@ -117,7 +117,7 @@ def strips(rows: Sequence[tuple[str, Sequence[float]]], name: str) -> str:
     return _svg(height, f"{name} by choice", parts)
 
 
-def interval_bar(value: float, low: float, high: float, name: str) -> str:
+def interval_bar(value: float, low: float, high: float, name: str, outcome: str) -> str:
     """Return a gain with its interval beside the zero line.
 
     Args:
@@ -125,6 +125,7 @@ def interval_bar(value: float, low: float, high: float, name: str) -> str:
         low: lower end of its interval.
         high: upper end.
         name: what the axis counts.
+        outcome: what the test says, ``"gain"``, ``"loss"`` or anything else; the colour follows it, not the interval.
     """
     start, stop = _range([0.0, low, high])
     height = 62
@@ -136,7 +137,7 @@ def interval_bar(value: float, low: float, high: float, name: str) -> str:
     for tick in _ticks(start, stop):
         parts.append(f'<text x="{at(tick)}" y="{height - 20}" text-anchor="middle">{tick:+.3g}</text>')
     parts.append(f'<line class="axis" x1="{at(0)}" x2="{at(0)}" y1="0" y2="30"/>')
-    kind = "gain" if low > 0 else "loss" if high < 0 else "open"
+    kind = outcome if outcome in ("gain", "loss") else "open"
     parts.append(f'<line class="interval {kind}" x1="{at(low)}" x2="{at(high)}" y1="15" y2="15"/>')
     says = f"{value:+.4g}, between {low:+.4g} and {high:+.4g}"
     parts.append(f'<circle class="point {kind}" cx="{at(value)}" cy="15" r="6"><title>{says}</title></circle>')

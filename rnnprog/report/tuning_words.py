@@ -9,6 +9,7 @@ from typing import Any
 
 from rnnprog.report.plots import interval_bar
 from rnnprog.report.tuning_charts import score_of
+from rnnprog.statistics import Comparison
 
 __all__ = ["best_program", "diff", "held_out", "lineage", "trial_numbered"]
 
@@ -29,7 +30,8 @@ def held_out(record: Mapping[str, Any], compared: Mapping[str, Any] | None) -> s
     lead = f"<p>{told[:1].upper() + told[1:]}.</p>" if told else ""
     bar = ""
     if found["gain"] is not None and found["low"] is not None and found["high"] is not None:
-        bar = interval_bar(found["gain"], found["low"], found["high"], f"gain in {found['metric']}")
+        outcome = Comparison.model_validate(found).outcome
+        bar = interval_bar(found["gain"], found["low"], found["high"], f"gain in {found['metric']}", outcome)
     note = f"{found['n']} {found['unit']}, walked by both; neither prompts nor choices saw any of them."
     table = f'<table class="narrow"><tbody>{rows}</tbody></table>'
     return f'{lead}<div class="scroll">{table}</div>{bar}<p class="note">{note}</p>'

@@ -192,6 +192,7 @@ def test_run_keeps_prompts_beside_the_trace(tmp_path: Path) -> None:
         (["compare", "regimes", "--config", "nowhere.toml"], "no configuration file"),
         (["sweep", "regimes", "--memory-budget", "128,many"], "is not a list"),
         (["sweep", "regimes", "--memory-budget", "5"], "too small"),
+        (["compare", "regimes", "--cells", "zero_shot", "--lm-option", "temperature=hot"], "give a number"),
         (["sweep", "regimes", "--memory-budget", "64,128,64"], "64 stands there twice"),
         (["sweep", "regimes", "--memory-budget", ","], "at least one budget"),
         (["report", "nowhere"], "no result at"),
@@ -214,6 +215,11 @@ def test_what_cannot_work_says_why(args: list[str], said: str) -> None:
             r"no setting 'kindd' \(did you mean 'kind'\?\); it has kind, lm,",
         ),
         ("[judge]\nlm = 'embedded'", "which kind is missing"),
+        ("cells = 'reflective'", "cells = 'reflective' cannot be used: give a list of names"),
+        ("cells = [3]", "give a list of names"),
+        ("cells = 3", "give a list of names"),
+        ("arms = 3", r"give tables such as \[\[arms\]\]"),
+        ("cells = ['memprompt']\ncell_options = 3", "give a table for each cell"),
     ],
 )
 def test_a_name_that_a_file_may_not_have_is_told_with_those_it_may(tmp_path: Path, text: str, said: str) -> None:

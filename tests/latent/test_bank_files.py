@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentencepiece
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import T5EncoderModel
+from transformers import AutoModelForSeq2SeqLM, MT5Config, T5EncoderModel
 
 from rnnprog.errors import StorageError
 from rnnprog.latent.backbone import Backbone
@@ -159,8 +160,25 @@ def test_a_checkpoint_that_is_not_whole_is_refused(backbone: Backbone, tmp_path:
         Backbone.load(mute)
     with pytest.raises(LatentError, match="no checkpoint that transformers loads"):
         Backbone.load(cut)
-    with pytest.raises(LatentError, match="pip install sentencepiece protobuf"):
+    with pytest.raises(LatentError, match=r"the tokenizer of .* cannot be read"):
         Backbone.load(pieces)
+
+
+def test_a_checkpoint_with_nothing_but_a_sentencepiece_model(tmp_path: Path) -> None:
+    """The form in which Google's mT5 is published."""
+    with open(tmp_path / "spiece.model", "wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(SAID * 20), model_writer=file, vocab_size=30, pad_id=0, eos_id=1, unk_id=2, bos_id=-1
+        )
+    config = MT5Config(vocab_size=160, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
+    AutoModelForSeq2SeqLM.from_config(config).save_pretrained(tmp_path)
+    loaded = Backbone.load(tmp_path)
+    tokens = loaded.tokenizer(SAID[0]).input_ids
+    assert loaded.tokenizer.decode(tokens, skip_special_tokens=True) == SAID[0]
+    assert tokens[-1] == 1
+    mem = memory(loaded)
+    mem.write(SAID)
+    assert isinstance(mem.answer("Who?"), str)
 
 
 def test_a_tampered_file_is_refused(backbone: Backbone, tmp_path: Path) -> None:

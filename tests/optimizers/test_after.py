@@ -15,6 +15,8 @@ from rnnprog.optimizers import Candidate, Instructions, OptunaTuner, Schedule, S
 from rnnprog.optimizers.planted import best_instructions, planted_sequences
 from rnnprog.report.plots import Mark, line_of_best, scatter
 from rnnprog.report.tuning import build_tuning
+from rnnprog.report.tuning_words import held_out
+from rnnprog.statistics import Comparison
 
 SEQUENCES = planted_sequences(20, steps=4)
 
@@ -106,6 +108,18 @@ def test_plots_bear_one_point_and_equal_points() -> None:
         drawn = scatter(marks, "x", "y", line_of_best(marks))
         assert drawn.count("<circle") == len(marks)
         assert "<b>" not in drawn
+
+
+@pytest.mark.parametrize(("p", "colour"), [(0.062, "open"), (0.04, "gain")])
+def test_the_bar_of_the_gain_has_the_colour_of_the_test(p: float, colour: str) -> None:
+    found = Comparison(
+        arm="tuned", control="student", metric="accuracy", better="higher", arm_score=0.6, control_score=0.5,
+        gain=0.1, low=0.01, high=0.2, level=0.95, p=p, p_corrected=p, correction="holm", comparisons=1,
+        test="paired permutation", reason="few sequences", unit="sequences", n=8,
+    )  # fmt: skip
+    told = held_out({"best": 3}, {"trial": 3, "held_out": found.model_dump(), "words": found.words})
+    assert f'class="interval {colour}"' in told
+    assert ("No evidence" in told) == (colour == "open")
 
 
 def run(*arguments: str) -> Any:

@@ -22,6 +22,7 @@ from rnnprog.optimizers import (
     Instructions,
     Model,
     Objective,
+    Option,
     OptunaTuner,
     Schedule,
     Setting,
@@ -288,3 +289,51 @@ def test_a_model_that_cannot_be_saved_can_be_tuned_with(tmp_path: Path) -> None:
 def test_one_sequence_where_several_are_asked_for_is_told(student: RecurrentModule, data: Any) -> None:
     with pytest.raises(DataError, match=r"valset is one \w+; give several .* values, e\.g\. a list"):
         tuner().compile(student, trainset=SEQUENCES[:2], valset=data)
+
+
+LONG = "Something that is long enough to be an instruction."
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("x", "'x' is no option with a value"),
+        ([Option(part="nope", label="proposed-1", value=LONG)], "nope 'proposed-1' was not asked for"),
+        (
+            [Option(part="predictor.instruction", label="other", value=LONG)],
+            "'other' was not asked for, but proposed-1",
+        ),
+        ([Option(part="predictor.instruction", label="proposed-1")], "is no option with a value"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused_by_name(student: RecurrentModule, given: Any, said: str) -> None:
+    class Odd:
+        def propose(self, request: Any) -> Any:
+            return given, []
+
+    space = Space(parts=(Instructions(phase="predictor", proposals=2),))
+    with pytest.warns(UserWarning, match=f"no proposal could be used; the first was refused: .*{said}"):
+        found = compiled(student, space=space, proposer=Odd(), schedule=Schedule(trials=2, rounds=1, concurrency=1))
+    assert not [log["error"] for log in found.trial_logs.values() if "error" in log]
+
+
+def test_half_a_character_costs_no_trial_and_no_result(student: RecurrentModule, tmp_path: Path) -> None:
+    class Halves:
+        def propose(self, request: Any) -> Any:
+            return [Option(part=request.part.name, label=request.labels[0], value=f"{LONG} \ud83d")], []
+
+    space = Space(parts=(Instructions(phase="predictor", proposals=1),))
+    schedule = Schedule(trials=2, rounds=1, concurrency=1)
+    found = compiled(student, space=space, proposer=Halves(), schedule=schedule, folder=tmp_path)
+    assert not [log["error"] for log in found.trial_logs.values() if "error" in log]
+    assert [log["params"]["predictor.instruction"] for log in found.trial_logs.values()] == ["student", "proposed-1"]
+    assert (tmp_path / "program.json").is_file()
+    assert (tmp_path / "tuning.json").is_file()
+
+
+def test_a_broken_display_costs_no_result(student: RecurrentModule) -> None:
+    def broken(progress: Any) -> None:
+        raise RuntimeError("no screen")
+
+    with pytest.warns(UserWarning, match="on_progress failed and is not called again: RuntimeError: no screen"):
+        assert compiled(student, on_progress=broken).score is not None

@@ -20,6 +20,7 @@ import pytest
 from rnnprog.errors import ConfigurationError
 from rnnprog.module import RecurrentModule
 from rnnprog.optimizers import Candidate, Instructions, OptunaTuner, Schedule, Space, StorageError, open_storage
+from rnnprog.optimizers.batching import FileStorage
 from rnnprog.optimizers.dashboard import told
 from rnnprog.optimizers.planted import best_instructions, planted_lm, planted_sequences
 
@@ -174,10 +175,15 @@ def test_a_file_that_is_no_database_is_an_error_not_a_crash(tmp_path: Path) -> N
         open_storage(f"sqlite:///{tmp_path}/study.db")
 
 
-def test_a_storage_that_goes_away_costs_no_result(student: RecurrentModule, tmp_path: Path) -> None:
+def test_a_storage_that_goes_away_costs_no_result(
+    student: RecurrentModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any) -> None:
+        raise OSError("disk gone")
+
     def sabotage(progress: Any) -> None:
         if progress.trials == 2:
-            raise OSError("disk gone")
+            monkeypatch.setattr(FileStorage, "_write", gone)
 
     space = Space(parts=(Instructions(phase="predictor", texts=("One.", "Two.", "Three."), proposals=0),))
     with pytest.warns(UserWarning, match="the storage is gone"):

@@ -97,8 +97,9 @@ def test_questions_follow_with_answers_evidence_and_lag(data: TaskData) -> None:
 
 
 def test_adversarial_questions_apart(tmp_path: Path) -> None:
-    data = load_task("locomo", path=layouts(tmp_path)["list"], categories=[5], pictures=False, dates=False)
-    assert load_task("locomo", path=layouts(tmp_path)["list"], categories=5, pictures=False, dates=False) == data
+    path = layouts(tmp_path)["list"]
+    data = load_task("locomo", path=path, categories=[5], pictures=False, dates=False)
+    assert load_task("locomo", path=path, categories=5, pictures=False, dates=False) == data
     steps = data.sequences[0].steps
     assert steps[0].inputs["said"] == "Ana: I have a dog.\nBen: Nice!"
     assert [s.target for s in steps[2:]] == [{"answer": UNANSWERABLE}]
