@@ -92,7 +92,7 @@ def paid_once(where: str) -> int:
 
 def test_two_workers_share_one_study_and_one_of_them_is_killed(tmp_path: Path) -> None:
     where, out = str(tmp_path / "study"), tmp_path / "out"
-    process = start("--trials", "24", "--storage", where, "--out", str(out), "--workers", "2", "--json")
+    process = start("--trials", "90", "--storage", where, "--out", str(out), "--workers", "2", "--json")
     deadline = time.monotonic() + 60
     while len({t.user_attrs.get("worker") for t in trials(where)} - {None}) < 2:
         assert process.poll() is None, "two workers never met"
