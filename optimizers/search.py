@@ -13,6 +13,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from rnnprog.collector import seldom_collecting_everything
 from rnnprog.errors import RnnprogError
 from rnnprog.optimizers.batching import together
 from rnnprog.optimizers.board import Board
@@ -88,7 +89,8 @@ class Search:
             self.study, self.space, self.student, self.rounds, self.objective, self.trials, self.seed, self.sampler
         )
         try:
-            with ThreadPoolExecutor(max_workers=1, thread_name_prefix="rnnprog-notes") as self._aside:
+            aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rnnprog-notes")
+            with seldom_collecting_everything(), aside as self._aside:
                 while not (reason := self._finished()):
                     self._one()
                 self.stopped = reason

@@ -35,7 +35,7 @@ def no_collection() -> Iterator[None]:
 def seldom_collecting_everything() -> Iterator[None]:
     """Go through everything there is more seldom; young objects are looked at as often as ever.
 
-    Use it around walks in threads. They keep what they make, so that going through it finds next to nothing, and each
+    Use it around walks. They keep what they make, so that going through it finds next to nothing, and each
     time all of them stand still for a tenth to a third of a second. Where several are open, the last one that closes
     puts back the threshold that the first one found; a higher one than its own it leaves alone.
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import subprocess
 import sys
@@ -184,6 +185,13 @@ def test_progress_is_told(student: RecurrentModule) -> None:
     assert seen[-1].doing == "done"
     assert [p.spent.calls for p in seen] == sorted(p.spent.calls for p in seen)
     assert seen[-1].best is not None
+
+
+def test_everything_is_collected_seldom_while_a_search_goes_on(student: RecurrentModule) -> None:
+    before, seen = gc.get_threshold(), set[int]()
+    tuner(on_progress=lambda _: seen.add(gc.get_threshold()[2])).compile(student, trainset=TRAIN, valset=VAL, trials=2)
+    assert max(seen) >= 200
+    assert gc.get_threshold() == before
 
 
 def test_interrupting_returns_the_best_so_far(student: RecurrentModule) -> None:
