@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 
 from rnnprog.memory import Value
 from rnnprog.optimizers.board import Board
 from rnnprog.optimizers.objective import Objective
 from rnnprog.optimizers.ranking import ranked
+from rnnprog.optimizers.speaking import warn
 from rnnprog.optimizers.spending import Purse, Spent
 from rnnprog.optimizers.tally import tally
 
@@ -81,7 +81,7 @@ class Display:
             self._watcher(self._seen[1].model_copy(update={"spent": self._purse.spent, "doing": doing}))
         except Exception as error:  # a broken display must not cost a search
             self._watcher = None
-            warnings.warn(f"on_progress failed and is not called again: {type(error).__name__}: {error}", stacklevel=2)
+            warn(f"on_progress failed and is not called again: {type(error).__name__}: {error}")
 
     def _look(self) -> Progress:
         trials = self._board.trials()
